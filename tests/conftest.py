@@ -1,0 +1,7 @@
+"""What every test shares."""
+
+import asyncio
+
+# looptime's plugin asks for the current event loop also in tests that are not async; up to Python 3.13 that makes a
+# loop which nobody closes, unless it has been said that there is none.
+asyncio.set_event_loop(None)
