@@ -1,0 +1,156 @@
+"""The filter language: Railway's own (protocol.md section 5), evaluated here. Words, phrases and `-` so far.
+
+What isn't understood yet is refused, never taken for a substring by accident.
+"""
+
+from collections.abc import Iterable
+
+import attrs
+
+from logrelay.errors import FilterInvalid
+from logrelay.relay.records import SEVERITIES, LogRecord
+
+SEARCH_LIMIT = 1024  # characters
+TERMS_LIMIT = 32
+SERVICES_LIMIT = 50
+NAME_LIMIT = 200  # characters of a service's name or id
+
+_LEVELS: dict[str | None, int] = {name: level for level, name in enumerate(SEVERITIES)} | {None: 1}
+_QUOTE_HINT = "put it in quotes to search for the text"
+
+
+@attrs.frozen
+class Term:
+    """One substring that must occur, or must not."""
+
+    needle: str
+    absent: bool = False
+
+
+@attrs.frozen
+class Filter:
+    """Which records a client wants. Equal filters compare equal, so that clients can share what they read."""
+
+    services: tuple[str, ...] = ()  # names or ids as given; empty means all
+    search: str = ""
+    severity: str | None = None
+    _terms: tuple[Term, ...] = attrs.field(default=(), repr=False)
+    _wanted: frozenset[str] = attrs.field(default=frozenset(), repr=False, eq=False)
+    _level: int = attrs.field(default=0, repr=False, eq=False)
+
+    @classmethod
+    def parse(cls, services: Iterable[str] = (), search: str = "", severity: str | None = None) -> "Filter":
+        """Read a filter as clients give it. Raises FilterInvalid with a sentence that says what would be right."""
+        names = tuple(dict.fromkeys(name.strip() for name in services if name.strip()))
+        if len(names) > SERVICES_LIMIT:
+            raise FilterInvalid(f"services: at most {SERVICES_LIMIT}")
+        if any(len(name) > NAME_LIMIT or not name.isprintable() for name in names):
+            raise FilterInvalid("services: not a service's name or id")
+        if severity is not None and severity not in SEVERITIES:
+            raise FilterInvalid(f"severity: one of {', '.join(SEVERITIES)}")
+        return cls(
+            services=names,
+            search=search,
+            severity=severity,
+            terms=parse_search(search),
+            wanted=frozenset(name.casefold() for name in names),
+            level=_LEVELS[severity] if severity is not None else 0,
+        )
+
+    @property
+    def everything(self) -> bool:
+        """Whether it lets every record through."""
+        return not self._wanted and not self._terms and not self._level
+
+    def matches(self, record: LogRecord) -> bool:
+        """Whether the record is wanted. A null severity counts as info."""
+        if self._level and _LEVELS[record.severity] < self._level:
+            return False
+        if self._wanted and not self._serves(record):
+            return False
+        text = record.text
+        return all((term.needle in text) is not term.absent for term in self._terms)
+
+    def _serves(self, record: LogRecord) -> bool:
+        # The name is looked at too, and at each record, so that a service made later is found by its name.
+        return (record.service_id is not None and record.service_id.casefold() in self._wanted) or (
+            record.service_name is not None and record.service_name.casefold() in self._wanted
+        )
+
+    def unknown(self, services: Iterable[tuple[str, str]]) -> list[str]:
+        """Those of the wanted services that are none of the given (id, name) pairs."""
+        known = {text.casefold() for pair in services for text in pair}
+        return [name for name in self.services if name.casefold() not in known]
+
+
+EVERYTHING = Filter()
+
+
+def parse_search(search: str) -> tuple[Term, ...]:
+    """The terms of a search expression. Raises FilterInvalid; places in its sentence count from 1."""
+    if len(search) > SEARCH_LIMIT:
+        raise FilterInvalid(f"search: at most {SEARCH_LIMIT} characters")
+    if any(ord(character) < ord(" ") and character != "\t" for character in search):
+        raise FilterInvalid("search: control characters are not allowed")
+    terms: list[Term] = []
+    place = 0
+    while place < len(search):
+        if search[place].isspace():
+            place += 1
+            continue
+        term, place = _term(search, place)
+        if term.needle and term not in terms:
+            terms.append(term)
+    if len(terms) > TERMS_LIMIT:
+        raise FilterInvalid(f"search: at most {TERMS_LIMIT} words and phrases")
+    return tuple(terms)
+
+
+def _term(search: str, start: int) -> tuple[Term, int]:
+    """One word or phrase, with its `-` if it has one, and where the next may begin."""
+    absent = search[start] == "-"
+    place = start + absent
+    if place == len(search) or search[place].isspace():
+        raise FilterInvalid(f"search: a word or phrase must follow the - at {start + 1}")
+    if search[place] == '"':
+        needle, place = _phrase(search, place)
+    else:
+        needle, place = _word(search, place)
+    return Term(needle.casefold(), absent), place
+
+
+def _phrase(search: str, start: int) -> tuple[str, int]:
+    """A quoted phrase; a backslash keeps a quote or a backslash as it is."""
+    characters: list[str] = []
+    place = start + 1
+    while place < len(search):
+        character = search[place]
+        if character == "\\" and search[place + 1 : place + 2] in ('"', "\\"):
+            place += 1
+            character = search[place]
+        elif character == '"':
+            return "".join(characters), place + 1
+        characters.append(character)
+        place += 1
+    raise FilterInvalid(f"search: unbalanced quote at {start + 1}")
+
+
+def _word(search: str, start: int) -> tuple[str, int]:
+    """A bare word: up to a space or a quote."""
+    place = start
+    while place < len(search) and not search[place].isspace() and search[place] != '"':
+        if search[place] in "()":
+            raise FilterInvalid(f"search: parentheses are not supported yet, at {place + 1}; {_QUOTE_HINT}")
+        place += 1
+    word = search[start:place]
+    if word in {"AND", "OR"}:
+        raise FilterInvalid(f"search: {word} is not supported yet, at {start + 1}; {_QUOTE_HINT}")
+    if word.startswith("-"):
+        raise FilterInvalid(f"search: a second - at {start + 1}; {_QUOTE_HINT}")
+    if word.startswith("@"):
+        raise FilterInvalid(f"search: @attributes are not supported yet, at {start + 1}; {_QUOTE_HINT}")
+    if word.casefold().startswith("replica:"):
+        raise FilterInvalid(f"search: replica: is not supported yet, at {start + 1}; {_QUOTE_HINT}")
+    if word.startswith("/") and "/" in word[1:]:
+        raise FilterInvalid(f"search: /patterns/ are not supported yet, at {start + 1}; {_QUOTE_HINT}")
+    return word, place

@@ -1,0 +1,220 @@
+"""One environment's history: a bounded, numbered, append-only list of entries. No I/O, no clock, no asyncio.
+
+A number never changes its entry. `first` is the number of the oldest entry that is still here, `end` the number
+that the next one will get; a client's position is the number of the entry that it wants next.
+"""
+
+import bisect
+from array import array
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+import attrs
+
+from logrelay.relay.records import Entry, LogRecord
+
+_BEFORE_ALL = -(1 << 62)  # nanoseconds; before any stamp
+
+
+@attrs.frozen
+class Bounds:
+    """How much one environment's history may hold. Age never takes the newest `keep` entries."""
+
+    records: int = 50_000
+    bytes: int = 64 * 1024 * 1024
+    seconds: float = 3600.0
+    keep: int = 1000
+
+
+class History:
+    """The entries of one environment in order of arrival.
+
+    `floor_ns` tells how far back it reaches: a record stamped at or before it may be missing here, one stamped
+    later is here if it has arrived at all. It is None while nothing older exists anywhere.
+    """
+
+    def __init__(self, bounds: Bounds | None = None) -> None:
+        self._bounds = bounds or Bounds()
+        self._entries: list[Entry | None] = []  # evicted ones are None until the list is compacted
+        self._offset = 0  # the number of _entries[0]
+        self.first = 0
+        self._bytes = 0
+        self._numbers: dict[str, int] = {}
+        # The highest stamp up to and with each entry; it only rises, so it can be searched.
+        self._highs = array("q")
+        # All records' stamps in order, each with its number; evicted ones stay until the next compaction.
+        self._stamps = array("q")
+        self._stamped = array("q")
+        # The numbers of the last notices that were evicted, so that passed-over *records* can be counted.
+        self._gone_notices: deque[int] = deque(maxlen=4096)
+        self._arrivals: deque[tuple[int, float]] = deque()  # (end after a batch, when it came)
+        self.floor_ns: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<History {self.first}..{self.end} {self._bytes} bytes>"
+
+    def __len__(self) -> int:
+        return self.end - self.first
+
+    @property
+    def end(self) -> int:
+        """The number that the next entry will get."""
+        return self._offset + len(self._entries)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of memory that the entries take, roughly."""
+        return self._bytes
+
+    @property
+    def newest_ns(self) -> int | None:
+        """The highest stamp that ever arrived, in nanoseconds; None before the first record."""
+        return self._highs[-1] if self._highs and self._highs[-1] != _BEFORE_ALL else None
+
+    def append(self, entries: Iterable[Entry], now: float) -> None:
+        """Add entries at the end; evict what is beyond the bounds. `now` is any monotonic clock's seconds."""
+        for entry in entries:
+            number = self.end
+            high = self._highs[-1] if self._highs else _BEFORE_ALL
+            if isinstance(entry, LogRecord):
+                self._numbers[entry.id] = number
+                self._index(entry.ns, number)
+                high = max(high, entry.ns)
+            self._entries.append(entry)
+            self._highs.append(high)
+            self._bytes += entry.cost
+        self._arrivals.append((self.end, now))
+        self.evict(now)
+
+    def _index(self, ns: int, number: int) -> None:
+        if not self._stamps or ns >= self._stamps[-1]:
+            self._stamps.append(ns)
+            self._stamped.append(number)
+        else:
+            place = bisect.bisect_right(self._stamps, ns)
+            self._stamps.insert(place, ns)
+            self._stamped.insert(place, number)
+
+    def evict(self, now: float) -> None:
+        """Drop the oldest entries beyond the bounds."""
+        while len(self) > self._bounds.records or (self._bytes > self._bounds.bytes and len(self) > 1):
+            self._drop_first()
+        newest = self.end - min(self._bounds.keep, self._bounds.records)
+        while self._arrivals and self._arrivals[0][1] <= now - self._bounds.seconds:
+            border, _ = self._arrivals[0]
+            while self.first < min(border, newest):
+                self._drop_first()
+            if border > newest:
+                break
+            self._arrivals.popleft()
+        self._tidy()
+
+    def shrink(self, room: int) -> int:
+        """Drop the oldest entries until they take at most `room` bytes, because memory is short; how many."""
+        first = self.first
+        while self._bytes > room and len(self) > 1:
+            self._drop_first()
+        self._tidy()
+        return self.first - first
+
+    def _tidy(self) -> None:
+        while self._arrivals and self._arrivals[0][0] <= self.first:
+            self._arrivals.popleft()
+        if self.first - self._offset > max(1024, len(self)):
+            self._compact()
+
+    def _drop_first(self) -> None:
+        place = self.first - self._offset
+        entry = self._entries[place]
+        self._entries[place] = None
+        self.first += 1
+        if entry is None:  # pragma: no cover - every entry from `first` on is there
+            return
+        self._bytes -= entry.cost
+        if isinstance(entry, LogRecord):
+            self._numbers.pop(entry.id, None)
+            self.floor_ns = entry.ns if self.floor_ns is None else max(self.floor_ns, entry.ns)
+        else:
+            self._gone_notices.append(self.first - 1)
+
+    def _compact(self) -> None:
+        gone = self.first - self._offset
+        del self._entries[:gone]
+        del self._highs[:gone]
+        self._offset = self.first
+        pairs = [
+            (ns, number)
+            for ns, number in zip(self._stamps, self._stamped, strict=True)
+            if number >= self.first
+        ]
+        self._stamps = array("q", (ns for ns, _ in pairs))
+        self._stamped = array("q", (number for _, number in pairs))
+
+    def read(self, start: int, *, most: int = 1000, room: int = 262_144) -> Sequence[Entry]:
+        """The entries from number `start` on, at most so many and so many bytes of them (but at least one).
+
+        Raises IndexError when `start` has been evicted: the caller has fallen off and must say so.
+        """
+        if start < self.first:
+            raise IndexError(f"entry {start} is gone, the oldest is {self.first}")
+        place = start - self._offset
+        entries: list[Entry] = []
+        for entry in self._entries[place : place + most]:
+            assert entry is not None  # noqa: S101 only numbers below `first` are empty
+            entries.append(entry)
+            room -= entry.cost
+            if room <= 0:
+                break
+        return entries
+
+    def backwards(self, before: int) -> Iterator[tuple[int, Entry]]:
+        """Entries with their numbers, from the one just before `before` back to the oldest.
+
+        It ends where eviction has come to, so it may be suspended while entries are added.
+        """
+        number = min(before, self.end) - 1
+        while number >= self.first:
+            entry = self._entries[number - self._offset]
+            assert entry is not None  # noqa: S101 only numbers below `first` are empty
+            yield number, entry
+            number -= 1
+
+    def passed_over(self, start: int) -> int:
+        """How many records from number `start` on have been evicted."""
+        return self.first - start - sum(1 for number in self._gone_notices if number >= start)
+
+    def before(self, number: int) -> LogRecord | None:
+        """The last record before a number, if it is still here."""
+        for _, entry in self.backwards(number):
+            if isinstance(entry, LogRecord):
+                return entry
+        return None
+
+    def find(self, identity: str) -> int | None:
+        """The number of the record with this id, or None when it isn't here."""
+        return self._numbers.get(identity)
+
+    def stamped(self, ns: int) -> Sequence[int]:
+        """The numbers of the records with exactly this stamp, in order of arrival."""
+        low = bisect.bisect_left(self._stamps, ns)
+        high = bisect.bisect_right(self._stamps, ns, low)
+        low = bisect.bisect_left(self._stamped, self.first, low, high)
+        return self._stamped[low:high]
+
+    def after(self, ns: int) -> int:
+        """Where to go on for one who has seen a record stamped `ns` (protocol.md, *Resuming*).
+
+        From the first record with this stamp, leaving that one out if no other has the same; where there is none,
+        from the first one stamped later; the end, where there is none of those either.
+        """
+        same = self.stamped(ns)
+        if len(same) == 1:
+            return same[0] + 1
+        if same:
+            return same[0]
+        place = bisect.bisect_right(self._highs, ns, self.first - self._offset)
+        return self._offset + place
+
+    def reaches(self, ns: int) -> bool:
+        """Whether every record stamped `ns` or later that has arrived is still here."""
+        return self.floor_ns is None or ns > self.floor_ns

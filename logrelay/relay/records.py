@@ -1,0 +1,243 @@
+"""What stands in a history: log records and notices. Identity is made of content; no clock, no I/O."""
+
+import hashlib
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+import msgspec
+
+from logrelay.relay import timestamps
+
+MESSAGE_LIMIT = 65_536  # bytes of UTF-8; a longer message is cut (protocol.md section 2, `truncated`)
+ATTRIBUTES_LIMIT = 65_536  # bytes of JSON text of all attributes together
+DEPTH_LIMIT = 64  # levels of an attribute's value; what is nested deeper stays text
+_RECORD_COST = 320  # bytes, measured: struct, id, stamp, the headers of both texts' objects, the places in the indexes
+
+SEVERITIES = ("debug", "info", "warn", "error")
+
+# Railway matches levels to the closest of four (facts.md section 4), but its schema still speaks of "err".
+_SEVERITY_NAMES = {
+    **dict.fromkeys(("debug", "trace", "verbose"), "debug"),
+    **dict.fromkeys(("info", "notice", "log", "information"), "info"),
+    **dict.fromkeys(("warn", "warning"), "warn"),
+    **dict.fromkeys(("error", "err", "fatal", "critical", "crit", "alert", "emerg", "panic"), "error"),
+}
+
+# ECMA-48: control sequences (colours among them), operating system commands, character sets (`tput sgr0` sends one)
+# and the other escapes. Of a sequence without its end only the introducer goes, so that no text hides behind it.
+_ANSI = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]+[0-~]|[0-~])|\x9b[0-?]*[ -/]*[@-~]"
+)
+
+# Brackets outside of strings; a string is one match, so that what it holds isn't looked at.
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder()
+_packer = msgspec.msgpack.Encoder()
+
+
+class LogRecord(msgspec.Struct, frozen=True, gc=False):
+    """One line of log, encoded once.
+
+    `ns` is the timestamp in nanoseconds since 1970; `text` is what filters look at: the message without its
+    ANSI codes, case folded; `encoded` is the JSON object of protocol.md's `log.data`.
+    """
+
+    id: str
+    ns: int
+    service_id: str | None
+    service_name: str | None
+    severity: str | None
+    text: str
+    encoded: bytes
+
+    @property
+    def cost(self) -> int:
+        """Bytes of memory that keeping this record takes, within some percent."""
+        return len(self.encoded) + sys.getsizeof(self.text) + _RECORD_COST
+
+
+@attrs.frozen
+class Notice:
+    """A `status` message that stands between the records, at the place where it happened."""
+
+    message: str
+    data: Mapping[str, Any]
+    ns: int
+
+    @property
+    def cost(self) -> int:
+        """Bytes of memory, roughly."""
+        return 600
+
+
+Entry = LogRecord | Notice
+
+
+class _Wire(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
+    """`log.data` of protocol.md section 2; a field that may be left out has a default."""
+
+    id: str
+    timestamp: str
+    severity: str | None
+    message: str
+    service_id: str | None
+    service_name: str | None
+    deployment_id: str | None
+    instance_id: str | None
+    attributes: dict[str, Any]
+    late: bool = False
+    truncated: bool = False
+    size: int = -1
+
+
+class Content(msgspec.Struct, frozen=True, gc=False):
+    """A log row as it came from upstream, before anything of it is cut or cleaned.
+
+    `attributes` are pairs of a name and JSON text (facts.md section 4).
+    """
+
+    timestamp: str
+    message: str
+    severity: str | None = None
+    service_id: str | None = None
+    deployment_id: str | None = None
+    instance_id: str | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+def key(content: Content, ns: int) -> str:
+    """The identity of a row without its ordinal: its time, then a hash of what it says.
+
+    Raises nothing; any string hashes, lone surrogates too.
+    """
+    said = (content.instance_id, content.service_id, content.severity, content.message, content.attributes)
+    # Both forms tell every field from its neighbours and null from empty; msgpack can't write lone surrogates.
+    try:
+        packed = _packer.encode(said)
+    except UnicodeEncodeError:
+        packed = ascii(said).encode()
+    return f"{timestamps.render(ns)}-{hashlib.blake2b(packed, digest_size=6).hexdigest()}"
+
+
+def severity_of(name: str | None) -> str | None:
+    """The closest of the four severities, or None where there is none."""
+    return None if name is None else _SEVERITY_NAMES.get(name.lower())
+
+
+def clean(text: str) -> str:
+    """The same text with lone surrogates replaced, so that it can be sent as UTF-8 (libraries.md 2.4, 3)."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def plain(message: str) -> str:
+    """The message as filters see it: without ANSI codes and with case folded."""
+    return (_ANSI.sub("", message) if "\x1b" in message or "\x9b" in message else message).casefold()
+
+
+def _cut(message: str) -> tuple[str, int]:
+    """The message cut to the limit at a character's border, and its original size in bytes (-1: not cut)."""
+    if len(message) * 4 <= MESSAGE_LIMIT:
+        return message, -1
+    raw = message.encode()
+    if len(raw) <= MESSAGE_LIMIT:
+        return message, -1
+    return raw[:MESSAGE_LIMIT].decode(errors="ignore"), len(raw)
+
+
+def _cleaned(text: str | None) -> str | None:
+    return None if text is None else clean(text)
+
+
+def _weight(text: str) -> int:
+    """Bytes of UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _values(attributes: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], bool]:
+    """Attributes as real JSON values, and whether some had to be left out for their size."""
+    values: dict[str, Any] = {}
+    room = ATTRIBUTES_LIMIT
+    cut = False
+    for name, text in attributes:
+        size = _weight(name) + _weight(text)
+        if size > room:
+            cut = True
+            continue
+        room -= size
+        values[clean(name)] = _value(text)
+    return values, cut
+
+
+def _value(text: str) -> Any:
+    """The value of JSON text; the text itself where it is none, or none that everyone could read."""
+    if len(text) > DEPTH_LIMIT and _depth(text) > DEPTH_LIMIT:
+        return clean(text)
+    try:
+        return _decoder.decode(text)
+    except ValueError:
+        return clean(text)
+
+
+def _depth(text: str) -> int:
+    """How deep the arrays and objects of JSON text are nested at most; 0 where that is surely within the limit."""
+    if text.count("[") + text.count("{") <= DEPTH_LIMIT:
+        return 0
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(text):
+        if bracket in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif bracket in "]}":
+            depth -= 1
+    return deepest
+
+
+def record(
+    content: Content, identity: str, ns: int, *, service_name: str | None, late: bool = False
+) -> LogRecord:
+    """Make the record of a row: what clients get is decided and encoded here, once.
+
+    `identity` is the record's id, ordinal included. Raises nothing, whatever the row says.
+    """
+    cleaned = clean(content.message)
+    message, size = _cut(cleaned)
+    attributes, fewer = _values(content.attributes)
+    if fewer and size < 0:
+        size = _weight(cleaned)
+    service_id, service_name = _cleaned(content.service_id), _cleaned(service_name)
+    severity = severity_of(content.severity)
+    wire = _Wire(
+        id=identity,
+        timestamp=clean(content.timestamp),
+        severity=severity,
+        message=message,
+        service_id=service_id,
+        service_name=service_name,
+        deployment_id=_cleaned(content.deployment_id),
+        instance_id=_cleaned(content.instance_id),
+        attributes=attributes,
+        late=late,
+        truncated=size >= 0,
+        size=size,
+    )
+    return LogRecord(
+        id=identity,
+        ns=ns,
+        service_id=service_id,
+        service_name=service_name,
+        severity=severity,
+        text=plain(message),
+        # The encoder's own bytes keep the room that it had taken in advance, up to half as much again.
+        encoded=bytes(memoryview(_encoder.encode(wire))),
+    )

@@ -1,0 +1,137 @@
+"""Where a client begins in the history, and what it is told about it (protocol.md, *Resuming*). Plain functions."""
+
+import enum
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from logrelay.relay import timestamps
+from logrelay.relay.history import History
+
+_SECOND = 1_000_000_000
+
+
+class Outcome(enum.Enum):
+    """What `resume.outcome` says."""
+
+    EXACT = "exact"
+    BACKFILLED = "backfilled"
+    PARTIAL = "partial"
+    NONE = "none"
+
+
+@attrs.frozen
+class Request:
+    """What a client asks to resume from: a record's id, or a stamp. `overlap` is in seconds."""
+
+    last_id: str | None
+    ns: int
+    overlap: int = 0
+
+    @classmethod
+    def from_id(cls, identity: str, overlap: int = 0) -> "Request":
+        """Read a record's id. Raises ValueError when it can't be one."""
+        stamp, dash, rest = identity.rpartition("-")
+        digest, tilde, ordinal = rest.partition("~")
+        if not dash or len(digest) != 12 or any(c not in "0123456789abcdef" for c in digest):  # noqa: PLR2004 see records.key
+            raise ValueError("not a record's id")
+        if tilde and not (ordinal.isascii() and ordinal.isdigit()):
+            raise ValueError("not a record's id")
+        return cls(identity, timestamps.parse(stamp), overlap)
+
+
+@attrs.frozen
+class Plan:
+    """How a client gets what it has missed.
+
+    Where `fetch_from` is None, all of it lies in the history from `position` on. Otherwise records stamped
+    `fetch_from` or later come from upstream first, up to where the history begins.
+    """
+
+    outcome: Outcome
+    position: int
+    fetch_from: int | None = None
+    missing_from: int | None = None
+    missing_to: int | None = None
+    reason: str | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """`resume` of the `connected` message."""
+        described: dict[str, Any] = {"outcome": self.outcome.value}
+        if self.outcome is Outcome.PARTIAL:
+            described |= {
+                "from": None if self.missing_from is None else timestamps.render(self.missing_from),
+                "to": None if self.missing_to is None else timestamps.render(self.missing_to),
+                "reason": self.reason,
+            }
+        return described
+
+    def short_of(self, start_ns: int, end_ns: int, reason: str) -> "Plan":
+        """The same plan where a part can't be had; the first reason known stays."""
+        if self.outcome is Outcome.PARTIAL:
+            return self
+        return attrs.evolve(
+            self, outcome=Outcome.PARTIAL, missing_from=start_ns, missing_to=end_ns, reason=reason
+        )
+
+
+def plan(request: Request, history: History, *, reach: float, retention: float) -> Plan:
+    """Decide where to resume.
+
+    `reach` is how many seconds before the newest record a fetch may begin, `retention` how many seconds Railway
+    can be trusted to keep. Both count from the newest record known, so that no clock of ours plays a part.
+    """
+    newest = history.newest_ns
+    if request.last_id is not None:
+        number = history.find(request.last_id)
+        if number is not None:
+            return Plan(Outcome.EXACT, number + 1)
+    if newest is None or request.ns > newest:
+        return Plan(Outcome.NONE, history.end)
+    if history.reaches(request.ns):
+        return _within(request, history, newest - int(retention * _SECOND))
+    return _before(request, history, newest, reach, retention)
+
+
+def _within(request: Request, history: History, kept_from: int) -> Plan:
+    """All that is stamped from the request on is in the history, but an id may be one that nobody knows."""
+    if request.last_id is not None:
+        same = history.stamped(request.ns)
+        position = same[0] if same else history.after(request.ns)
+        return Plan(Outcome.EXACT, position).short_of(request.ns, request.ns, "unknown_id")
+    exact = Plan(Outcome.EXACT, history.after(request.ns))
+    if request.ns < kept_from:
+        # Railway has nothing older than the history holds, but it may have had when the client last looked.
+        return exact.short_of(request.ns, kept_from, "retention")
+    return exact
+
+
+def _before(request: Request, history: History, newest: int, reach: float, retention: float) -> Plan:
+    """The history doesn't reach back: the rest is fetched, as far as that may go."""
+    start = request.ns - request.overlap * _SECOND
+    earliest = newest - int(min(reach, retention) * _SECOND)
+    result = Plan(Outcome.BACKFILLED, history.first, fetch_from=max(start, earliest))
+    if request.ns < earliest:
+        reason = "retention" if retention <= reach else "limit"
+        result = result.short_of(request.ns, earliest, reason)
+    return result
+
+
+def unseen(request: Request, ids: Sequence[str], stamps: Sequence[int]) -> tuple[int, bool]:
+    """Where in the first fetched page the client's unseen records begin, and whether its last one was found.
+
+    Ties with the last id are taken to come in the order in which Railway gave them before. For a stamp: the first
+    record stamped so is left out if it is the only one.
+    """
+    if request.last_id is None:
+        same = sum(1 for ns in stamps if ns == request.ns)
+        if same == 1:
+            return stamps.index(request.ns) + 1, True
+        return next((place for place, ns in enumerate(stamps) if ns >= request.ns), len(stamps)), True
+    if request.overlap:
+        # The last one may also stand on a later page, when the overlap alone fills this one.
+        return 0, request.last_id in ids or (bool(stamps) and stamps[-1] < request.ns)
+    if request.last_id in ids:
+        return ids.index(request.last_id) + 1, True
+    return 0, False

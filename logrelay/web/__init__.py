@@ -1,0 +1,1 @@
+"""Downstream: the only folder that serves HTTP. Knows nothing of Railway."""

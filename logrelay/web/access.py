@@ -1,0 +1,168 @@
+"""Who may connect: origins, environments, and how many at once. Decides; answers nothing itself."""
+
+import contextlib
+import ipaddress
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import attrs
+from yarl import URL
+
+from logrelay.errors import CloseCode, Disconnect
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is one of this machine's own loopback names."""
+    name = host.strip("[]").casefold()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _origin(text: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of an origin (RFC 6454 section 6.2); None when it is none."""
+    try:
+        url = URL(text)
+        if (
+            url.scheme not in _DEFAULT_PORTS
+            or not url.host
+            or url.user
+            or url.path not in ("", "/")
+            or url.query
+        ):
+            return None
+        return url.scheme, url.host.casefold(), url.port or _DEFAULT_PORTS[url.scheme]
+    except ValueError:
+        return None
+
+
+def _authority(text: str, scheme: str) -> tuple[str, int] | None:
+    """Host and port of a Host header, whose port is the scheme's where it names none."""
+    try:
+        url = URL(f"{scheme}://{text}")
+        return (url.host.casefold(), url.port or _DEFAULT_PORTS[scheme]) if url.host else None
+    except ValueError:
+        return None
+
+
+class Origins:
+    """Which origins may open a stream: those on the list, and the same origin as the Host header's.
+
+    `*` on the list lets everyone in. On a loopback address without authentication, the Host must be a loopback name
+    or that of an allowed origin, so that a foreign page can't reach it by rebinding its own name.
+    """
+
+    def __init__(self, allowed: tuple[str, ...] = (), *, guard_host: bool = False) -> None:
+        self.allowed = allowed
+        self._everyone = "*" in allowed
+        self._known = {origin for text in allowed if (origin := _origin(text)) is not None}
+        self._guard_host = guard_host
+
+    def __repr__(self) -> str:
+        return f"<Origins {', '.join(self.allowed) or 'same origin'}>"
+
+    @staticmethod
+    def valid(text: str) -> bool:
+        """Whether a list may name this: `*`, or a scheme, host and perhaps port."""
+        return text == "*" or (_origin(text) is not None and not text.endswith("/"))
+
+    def admits(self, origin: str | None, host: str | None) -> bool:
+        """Whether a request with these two headers may open a stream."""
+        if self._everyone:
+            return True
+        if self._guard_host and not self._own_host(host):
+            return False
+        if origin is None:
+            return True
+        parsed = _origin(origin)
+        if parsed is None:
+            return False
+        return parsed in self._known or (host is not None and _authority(host, parsed[0]) == parsed[1:])
+
+    def _own_host(self, host: str | None) -> bool:
+        authority = None if host is None else _authority(host, "http")
+        if authority is None:
+            return False
+        return is_loopback(authority[0]) or any(authority[0] == known for _, known, _ in self._known)
+
+
+@attrs.define
+class Environments:
+    """Which environments may be streamed. None: not known yet (a project token's own one)."""
+
+    allowed: frozenset[str] | None = None
+    everything: bool = False
+
+    def admit(self, environment_id: str) -> None:
+        """Raises Disconnect when this environment may not be streamed; Railway isn't asked for that."""
+        if self.allowed is None and not self.everything:
+            message = "the relay does not know yet which environment its token is for"
+            raise Disconnect(CloseCode.INTERNAL, "internal", message, retryable=True)
+        if self.everything:
+            if not _ID.fullmatch(environment_id):
+                message = "Railway knows no such environment, or the relay's token can't see it"
+                raise Disconnect(CloseCode.UNKNOWN_ENVIRONMENT, "unknown_environment", message)
+            return
+        if self.allowed is None or environment_id not in self.allowed:
+            message = "this environment may not be streamed"
+            raise Disconnect(CloseCode.NOT_ALLOWED, "not_allowed", message)
+
+
+class Places:
+    """How many connections there may be: in the process, and to one environment."""
+
+    def __init__(self, *, process: int = 10_000, environment: int = 10, retry_after: float = 10.0) -> None:
+        self._process = process
+        self._environment = environment
+        self.retry_after = retry_after  # seconds
+        self._taken = 0
+        self._by_environment: Counter[str] = Counter()
+
+    def __repr__(self) -> str:
+        return f"<Places {self._taken} of {self._process}>"
+
+    @property
+    def taken(self) -> int:
+        """Connections of this process."""
+        return self._taken
+
+    @property
+    def free(self) -> bool:
+        """Whether the process takes one more."""
+        return self._taken < self._process
+
+    @contextlib.contextmanager
+    def of_process(self) -> Iterator[None]:
+        """One of the process's places while inside."""
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+    @contextlib.contextmanager
+    def of_environment(self, environment_id: str) -> Iterator[None]:
+        """One of an environment's places while inside. Raises Disconnect when they are all taken."""
+        if self._by_environment[environment_id] >= self._environment:
+            message = "too many connections to this environment"
+            raise Disconnect(
+                CloseCode.TOO_MANY,
+                "too_many_connections",
+                message,
+                retryable=True,
+                retry_after=self.retry_after,
+            )
+        self._by_environment[environment_id] += 1
+        try:
+            yield
+        finally:
+            self._by_environment[environment_id] -= 1
+            if not self._by_environment[environment_id]:
+                del self._by_environment[environment_id]

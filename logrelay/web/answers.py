@@ -1,0 +1,112 @@
+"""HTTP answers of ours: JSON bodies with fixed texts, and aiohttp's own error pages tamed.
+
+aiohttp's parse errors put the URL and the Authorization header into the body and the log (faults.md, Hardening);
+its private parts for that are touched only here.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import hdrs, web
+from aiohttp.web_protocol import RequestHandler
+
+from logrelay.web import protocol
+
+logger = logging.getLogger(__name__)
+
+_CODES = {
+    400: ("bad_request", "the request is not understood"),
+    404: ("not_found", "there is nothing here"),
+    405: ("method_not_allowed", "this method is not supported here"),
+    413: ("too_large", "the request is too large"),
+    500: ("internal", "the relay failed"),
+}
+_STREAM_SERVER = "logrelay"
+
+
+def refusal(
+    status: int,
+    code: str,
+    message: str,
+    *,
+    retry_after: float | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """A refusal with the JSON body of protocol.md section 1."""
+    extra = dict(headers or {})
+    if retry_after is not None:
+        extra[hdrs.RETRY_AFTER] = str(int(retry_after))
+    body = protocol.encode({"error": {"code": code, "message": message}})
+    return web.Response(status=status, body=body, content_type="application/json", headers=extra)
+
+
+def of_status(status: int) -> web.Response:
+    """The answer for a status that nobody gave a text."""
+    code, message = _CODES.get(status, ("error", "the request can't be served"))
+    return refusal(status, code, message)
+
+
+@web.middleware
+async def plain_errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Turn aiohttp's error pages into ours, and a fault of ours into a 500 that is logged without the request."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        answer = of_status(error.status)
+        if hdrs.ALLOW in error.headers:
+            answer.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+        return answer
+    except ConnectionError:
+        raise
+    except Exception:
+        logger.exception("request failed", extra={"method": request.method})
+        return of_status(500)
+
+
+async def finish(_: web.Request, response: web.StreamResponse) -> None:
+    """What every answer carries."""
+    response.headers[hdrs.SERVER] = _STREAM_SERVER
+    if response.status == 101:  # noqa: PLR2004 HTTP
+        return
+    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    # aiohttp-cors answers by Origin but doesn't say so (libraries.md 4.4).
+    vary = [part.strip() for part in response.headers.get(hdrs.VARY, "").split(",") if part.strip()]
+    if "Origin" not in vary:
+        response.headers[hdrs.VARY] = ", ".join([*vary, "Origin"])
+
+
+class _Handler(RequestHandler):
+    """aiohttp's connection, whose own errors say nothing of the request."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 it quotes the request
+    ) -> web.StreamResponse:
+        """Answer with a fixed text, and log what kind of error it was."""
+        logger.info("request unreadable", extra={"kind": type(exc).__name__, "status": status})
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has been begun already")
+        response = of_status(status)
+        response.headers[hdrs.SERVER] = _STREAM_SERVER
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    def __call__(self) -> RequestHandler:
+        return _Handler(self, loop=self._loop, **self._kwargs)
+
+
+class Runner(web.AppRunner):
+    """aiohttp's runner with connections of ours."""
+
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        server.__class__ = _Server
+        return server

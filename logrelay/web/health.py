@@ -1,0 +1,41 @@
+"""/healthz and /readyz. No secrets, and nothing that depends on Railway decides whether the process lives."""
+
+from aiohttp import web
+
+from logrelay.relay.hub import Hubs
+from logrelay.web import protocol
+from logrelay.web.stream import Streams
+
+
+class Health:
+    """Answers orchestrators (protocol.md section 6)."""
+
+    def __init__(self, hubs: Hubs, streams: Streams) -> None:
+        self._hubs = hubs
+        self._streams = streams
+        self.started = False
+
+    async def live(self, request: web.Request) -> web.Response:  # noqa: ARG002 every caller gets the same answer
+        """`GET /healthz`: 200 while the event loop answers."""
+        return _json(200, {"status": "ok"})
+
+    async def ready(self, request: web.Request) -> web.Response:  # noqa: ARG002 as above
+        """`GET /readyz`: 200, also when an upstream is away; 503 before the start is complete and while draining."""
+        environments = {
+            hub.environment_id: {
+                "upstream": hub.upstream.describe(),
+                "viewers": hub.viewers,
+                "records": len(hub.history),
+                "bytes": hub.history.bytes,
+            }
+            for hub in self._hubs
+        }
+        if self._streams.draining or not self.started:
+            state = "draining" if self._streams.draining else "starting"
+            return _json(503, {"state": state, "environments": environments})
+        away = any(hub.upstream.state not in {"live", "connecting"} for hub in self._hubs)
+        return _json(200, {"state": "degraded" if away else "ready", "environments": environments})
+
+
+def _json(status: int, body: object) -> web.Response:
+    return web.Response(status=status, body=protocol.encode(body), content_type="application/json")

@@ -1,0 +1,33 @@
+"""The table of routes, and which origins may read the HTTP ones."""
+
+import aiohttp_cors
+from aiohttp import web
+
+from logrelay.web import answers
+from logrelay.web.health import Health
+from logrelay.web.stream import Streams
+
+
+def add_routes(
+    app: web.Application, streams: Streams, health: Health, *, base_path: str, origins: tuple[str, ...]
+) -> None:
+    """Put every route into the application.
+
+    The stream checks its origin itself, because CORS does not apply to WebSockets (libraries.md 4.4). The health routes
+    stand at the root also where the API lives under a base path, for orchestrators that know no such thing.
+    """
+    app.router.add_get(
+        f"{base_path}/api/environments/{{environment_id}}/logs/stream", streams.handle, allow_head=False
+    )
+    paths = dict.fromkeys(("", base_path))
+    readable = [
+        app.router.add_route("GET", f"{path}/{name}", handler)
+        for path in paths
+        for name, handler in (("healthz", health.live), ("readyz", health.ready))
+    ]
+    options = aiohttp_cors.ResourceOptions(allow_headers="*")  # type: ignore[no-untyped-call] # it has no types
+    cors = aiohttp_cors.setup(app, defaults=dict.fromkeys(origins, options))
+    for route in readable:
+        cors.add(route)
+    app.middlewares.append(answers.plain_errors)
+    app.on_response_prepare.append(answers.finish)

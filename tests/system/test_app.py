@@ -1,0 +1,119 @@
+"""The composition root: a project token's own environment, memory, and the end of the process."""
+
+from pathlib import Path
+
+import pytest
+from conftest_system import Relay, relaying, until
+
+from logrelay import app, settings
+from logrelay.standin import StandIn, World
+
+KIB = 1024
+
+
+async def test_a_project_token_streams_its_own_environment_only(world: World, railway: StandIn) -> None:
+    other = world.add_environment("staging")
+    changes = {"RAILWAY_API_TOKEN": "", "RAILWAY_TOKEN": world.project_token, "LOGRELAY_ENVIRONMENTS": ""}
+    async with relaying(railway, changes) as relay:
+        await until(lambda: railway.journal.queries, "the relay asks which environment its token is for")
+        world.environment.write("mine")
+        while True:  # the answer may still be on its way
+            async with relay.viewer(tail=1) as viewer:
+                await until(lambda: viewer.lines or viewer.socket.closed, "a line, or too early")
+                if viewer.lines:
+                    break
+                assert viewer.socket.close_code == 1011
+
+        async with relay.viewer(other.id) as viewer:
+            await until(lambda: viewer.socket.closed, "refused")
+            assert viewer.socket.close_code == 4403
+            assert viewer.others[0]["code"] == "not_allowed"
+
+    assert all("authorization" not in connection.headers for connection in railway.journal.connections)
+    assert {asked.token_kind for asked in railway.journal.subscribes} == {"project"}
+
+
+async def test_the_environment_is_learned_as_soon_as_railway_says_it(world: World, railway: StandIn) -> None:
+    railway.faults.query_error = "Problem processing request"
+    changes = {"RAILWAY_API_TOKEN": "", "RAILWAY_TOKEN": world.project_token, "LOGRELAY_ENVIRONMENTS": ""}
+    async with relaying(railway, changes) as relay:
+        await until(lambda: len(railway.journal.queries) >= 1, "a failed query")
+        async with relay.viewer() as viewer:
+            await until(lambda: viewer.socket.closed, "told to come back")
+            assert viewer.socket.close_code == 1011
+            assert viewer.others[0]["retryable"] is True
+
+
+async def test_short_memory_halves_histories_and_refuses_newcomers(world: World, railway: StandIn) -> None:
+    world.environment.write_many(["x" * 60 * KIB] * 600)
+    async with relaying(railway, {"LOGRELAY_MEMORY_MB": "96"}) as relay:
+        async with relay.viewer() as viewer:
+            await viewer.until_said("connected")
+            hub = next(iter(relay.hubs))
+            filled = hub.history.bytes
+            await until(lambda: hub.history.bytes <= filled / 2, "the history is halved")
+            await until(lambda: relay.streams.crowded is False, "there is room again", within=30)
+
+
+async def test_tokens_are_read_again_on_sighup(world: World, railway: StandIn, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("wrong")
+    changes = {
+        "RAILWAY_API_TOKEN": "",
+        "RAILWAY_API_TOKEN_FILE": str(token),
+        "LOGRELAY_REFUSED_SECONDS": "300",
+    }
+    async with relaying(railway, changes) as relay:
+        async with relay.viewer() as viewer:
+            await until(lambda: viewer.socket.closed, "refused")
+            assert viewer.socket.close_code == 4502
+
+        token.write_text(world.account_token)
+        assert relay.application[app.GATEWAY].reread_credential()
+
+        hub = relay.hubs.get(relay.environment_id)
+        assert hub is not None
+        await until(lambda: hub.refusal is None, "Railway is asked again")
+        async with relay.viewer() as viewer:
+            await viewer.until_said("connected")
+
+
+async def test_the_health_routes_answer_at_the_root_and_under_the_base_path(railway: StandIn) -> None:
+    async with relaying(railway, {"LOGRELAY_BASE_PATH": "/logs"}) as relay:
+        for path in ("/healthz", "/logs/healthz", "/readyz", "/logs/readyz"):
+            async with relay.session.get(relay.base + path) as answer:
+                assert answer.status == 200, path
+        path = f"/logs/api/environments/{relay.environment_id}/logs/stream"
+        async with relay.session.ws_connect(relay.base + path) as socket:
+            assert (await socket.receive_json())["type"] == "status"
+
+
+async def test_a_drained_relay_sends_what_has_arrived_and_says_when_to_come_back(
+    world: World, railway: StandIn, relay: Relay
+) -> None:
+    async with relay.viewer() as viewer:
+        await viewer.until_said("connected")
+        world.environment.write_many([f"line {number}" for number in range(500)])
+        await railway.flush()
+        await until(lambda: len(next(iter(relay.hubs)).history) == 500, "all of it has arrived")
+        await relay.streams.drain()
+
+        await until(lambda: viewer.socket.closed, "closed")
+        assert viewer.socket.close_code == 1012
+        assert len(viewer.lines) == 500
+        assert viewer.said("draining")[0]["data"]["reconnectInSeconds"] > 0
+
+
+@pytest.mark.parametrize("text", ["max\n", "1048576\n", None])
+def test_the_containers_limit_is_the_ceiling_where_none_is_set(
+    monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    def read_text(self: Path, **_: object) -> str:
+        if text is None:
+            raise OSError
+        return text
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    configured, _ = settings.read({"RAILWAY_TOKEN": "t"})
+
+    assert app._ceiling(configured) == (1048576 if text and text.startswith("1") else None)
