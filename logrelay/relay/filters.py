@@ -3,6 +3,7 @@
 What isn't understood yet is refused, never taken for a substring by accident.
 """
 
+import re
 from collections.abc import Iterable
 
 import attrs
@@ -16,6 +17,8 @@ SERVICES_LIMIT = 50
 NAME_LIMIT = 200  # characters of a service's name or id
 
 _LEVELS: dict[str | None, int] = {name: level for level, name in enumerate(SEVERITIES)} | {None: 1}
+# Control characters but the tab, and lone surrogates: these could not even be echoed.
+_FORBIDDEN = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
 _QUOTE_HINT = "put it in quotes to search for the text"
 
 
@@ -90,8 +93,8 @@ def parse_search(search: str) -> tuple[Term, ...]:
     """The terms of a search expression. Raises FilterInvalid; places in its sentence count from 1."""
     if len(search) > SEARCH_LIMIT:
         raise FilterInvalid(f"search: at most {SEARCH_LIMIT} characters")
-    if any(ord(character) < ord(" ") and character != "\t" for character in search):
-        raise FilterInvalid("search: control characters are not allowed")
+    if _FORBIDDEN.search(search):
+        raise FilterInvalid("search: control characters and halves of characters are not allowed")
     terms: list[Term] = []
     place = 0
     while place < len(search):
@@ -151,6 +154,6 @@ def _word(search: str, start: int) -> tuple[str, int]:
         raise FilterInvalid(f"search: @attributes are not supported yet, at {start + 1}; {_QUOTE_HINT}")
     if word.casefold().startswith("replica:"):
         raise FilterInvalid(f"search: replica: is not supported yet, at {start + 1}; {_QUOTE_HINT}")
-    if word.startswith("/") and "/" in word[1:]:
+    if word.startswith("/") and "/" in search[start + 1 :]:  # a pattern may hold spaces and quotes
         raise FilterInvalid(f"search: /patterns/ are not supported yet, at {start + 1}; {_QUOTE_HINT}")
     return word, place

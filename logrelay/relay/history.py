@@ -5,6 +5,7 @@ that the next one will get; a client's position is the number of the entry that 
 """
 
 import bisect
+import itertools
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +14,10 @@ import attrs
 
 from logrelay.relay.records import Entry, LogRecord
 
-_BEFORE_ALL = -(1 << 62)  # nanoseconds; before any stamp
+# Nanoseconds as 64 bits hold them, 1677 to 2262. Stamps outside (Go's zero time is one) are indexed as the nearest.
+_BEFORE_ALL = -(1 << 63)  # before any stamp
+_LOWEST, _HIGHEST = _BEFORE_ALL + 1, (1 << 63) - 1
+_AGE_STEPS = 256  # age is measured in steps of the limit's 256th part
 
 
 @attrs.frozen
@@ -31,6 +35,9 @@ class History:
 
     `floor_ns` tells how far back it reaches: a record stamped at or before it may be missing here, one stamped
     later is here if it has arrived at all. It is None while nothing older exists anywhere.
+
+    `seeded` is the number after the last entry that was made from the past at once, in order of stamps; from there
+    on the order is that of arrival.
     """
 
     def __init__(self, bounds: Bounds | None = None) -> None:
@@ -47,8 +54,10 @@ class History:
         self._stamped = array("q")
         # The numbers of the last notices that were evicted, so that passed-over *records* can be counted.
         self._gone_notices: deque[int] = deque(maxlen=4096)
-        self._arrivals: deque[tuple[int, float]] = deque()  # (end after a batch, when it came)
+        # (end after some batches, when the last of them came, when the first)
+        self._arrivals: deque[tuple[int, float, float]] = deque()
         self.floor_ns: int | None = None
+        self.seeded = 0
 
     def __repr__(self) -> str:
         return f"<History {self.first}..{self.end} {self._bytes} bytes>"
@@ -68,23 +77,37 @@ class History:
 
     @property
     def newest_ns(self) -> int | None:
-        """The highest stamp that ever arrived, in nanoseconds; None before the first record."""
+        """The highest stamp that ever arrived, in nanoseconds (2262 at most); None before the first record."""
         return self._highs[-1] if self._highs and self._highs[-1] != _BEFORE_ALL else None
 
     def append(self, entries: Iterable[Entry], now: float) -> None:
-        """Add entries at the end; evict what is beyond the bounds. `now` is any monotonic clock's seconds."""
+        """Add entries at the end; evict what is beyond the bounds. `now` is any monotonic clock's seconds.
+
+        A record whose id is here already is left out: whoever let it come again, nobody gets it twice.
+        """
+        end = self.end
         for entry in entries:
             number = self.end
             high = self._highs[-1] if self._highs else _BEFORE_ALL
             if isinstance(entry, LogRecord):
-                self._numbers[entry.id] = number
-                self._index(entry.ns, number)
-                high = max(high, entry.ns)
+                if self._numbers.setdefault(entry.id, number) != number:
+                    continue
+                ns = _indexed(entry.ns)
+                self._index(ns, number)
+                high = max(high, ns)
             self._entries.append(entry)
             self._highs.append(high)
             self._bytes += entry.cost
-        self._arrivals.append((self.end, now))
+        if self.end > end:
+            self._arrive(now)
         self.evict(now)
+
+    def _arrive(self, now: float) -> None:
+        """Note when the newest entries came; a frame for every line must not cost a note for every line."""
+        began = now
+        if self._arrivals and now - self._arrivals[-1][2] < self._bounds.seconds / _AGE_STEPS:
+            _, _, began = self._arrivals.pop()
+        self._arrivals.append((self.end, now, began))
 
     def _index(self, ns: int, number: int) -> None:
         if not self._stamps or ns >= self._stamps[-1]:
@@ -101,7 +124,7 @@ class History:
             self._drop_first()
         newest = self.end - min(self._bounds.keep, self._bounds.records)
         while self._arrivals and self._arrivals[0][1] <= now - self._bounds.seconds:
-            border, _ = self._arrivals[0]
+            border = self._arrivals[0][0]
             while self.first < min(border, newest):
                 self._drop_first()
             if border > newest:
@@ -115,6 +138,9 @@ class History:
         while self._bytes > room and len(self) > 1:
             self._drop_first()
         self._tidy()
+        if self.first > first:
+            self._compact()
+            self._numbers = dict(self._numbers)  # a dict keeps its size when it empties
         return self.first - first
 
     def _tidy(self) -> None:
@@ -132,7 +158,7 @@ class History:
             return
         self._bytes -= entry.cost
         if isinstance(entry, LogRecord):
-            self._numbers.pop(entry.id, None)
+            del self._numbers[entry.id]
             self.floor_ns = entry.ns if self.floor_ns is None else max(self.floor_ns, entry.ns)
         else:
             self._gone_notices.append(self.first - 1)
@@ -142,13 +168,9 @@ class History:
         del self._entries[:gone]
         del self._highs[:gone]
         self._offset = self.first
-        pairs = [
-            (ns, number)
-            for ns, number in zip(self._stamps, self._stamped, strict=True)
-            if number >= self.first
-        ]
-        self._stamps = array("q", (ns for ns, _ in pairs))
-        self._stamped = array("q", (number for _, number in pairs))
+        here = [number >= self.first for number in self._stamped]
+        self._stamps = array("q", itertools.compress(self._stamps, here))
+        self._stamped = array("q", itertools.compress(self._stamped, here))
 
     def read(self, start: int, *, most: int = 1000, room: int = 262_144) -> Sequence[Entry]:
         """The entries from number `start` on, at most so many and so many bytes of them (but at least one).
@@ -181,7 +203,8 @@ class History:
 
     def passed_over(self, start: int) -> int:
         """How many records from number `start` on have been evicted."""
-        return self.first - start - sum(1 for number in self._gone_notices if number >= start)
+        notices = sum(1 for number in self._gone_notices if number >= start)
+        return max(self.first - start, 0) - notices
 
     def before(self, number: int) -> LogRecord | None:
         """The last record before a number, if it is still here."""
@@ -196,6 +219,7 @@ class History:
 
     def stamped(self, ns: int) -> Sequence[int]:
         """The numbers of the records with exactly this stamp, in order of arrival."""
+        ns = _indexed(ns)
         low = bisect.bisect_left(self._stamps, ns)
         high = bisect.bisect_right(self._stamps, ns, low)
         low = bisect.bisect_left(self._stamped, self.first, low, high)
@@ -212,9 +236,17 @@ class History:
             return same[0] + 1
         if same:
             return same[0]
-        place = bisect.bisect_right(self._highs, ns, self.first - self._offset)
-        return self._offset + place
+        return self.since(ns + 1)
+
+    def since(self, ns: int) -> int:
+        """The number of the first record stamped `ns` or later, in order of arrival; the end, where there is none."""
+        return self._offset + bisect.bisect_left(self._highs, ns, self.first - self._offset)
 
     def reaches(self, ns: int) -> bool:
         """Whether every record stamped `ns` or later that has arrived is still here."""
         return self.floor_ns is None or ns > self.floor_ns
+
+
+def _indexed(ns: int) -> int:
+    """A stamp as the indexes can hold it."""
+    return min(max(ns, _LOWEST), _HIGHEST)

@@ -8,94 +8,33 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
-import attrs
-
-from logrelay.errors import UpstreamRefused
-from logrelay.relay import timestamps
+from logrelay.errors import Scope, UpstreamRefused
 from logrelay.relay.history import Bounds, History
 from logrelay.relay.records import Entry, LogRecord, Notice
+from logrelay.relay.upstream import Description, Sink, Upstream, UpstreamState
+
+__all__ = ["Description", "Hub", "Hubs", "Listener", "Sink", "Upstream", "UpstreamState"]
 
 logger = logging.getLogger(__name__)
 
+_STOPPING = 5.0  # seconds that an upstream may take to end; the process must not hang on it
+
 Listener = Callable[[], None]
-
-
-@attrs.frozen
-class Description:
-    """What an environment is called, and its services as (id, name) pairs."""
-
-    name: str | None = None
-    services: tuple[tuple[str, str], ...] = ()
-
-
-@attrs.define
-class UpstreamState:
-    """How the upstream is; what clients see as `upstream` (protocol.md section 2). Times are nanoseconds since 1970."""
-
-    state: str = "connecting"
-    attempt: int = 0
-    retry_ns: int | None = None
-    last_frame_ns: int | None = None
-
-    def describe(self) -> dict[str, Any]:
-        """The JSON object of protocol.md."""
-        described: dict[str, Any] = {"state": self.state}
-        if self.attempt and self.state in {"reconnecting", "connecting"}:
-            described["attempt"] = self.attempt
-        if self.retry_ns is not None:
-            described["retryAt"] = timestamps.render(self.retry_ns)
-        if self.last_frame_ns is not None:
-            described["lastFrameAt"] = timestamps.render(self.last_frame_ns)
-        return described
-
-
-class Sink(Protocol):
-    """Where an upstream delivers. Nothing here waits."""
-
-    def seed(self, records: Sequence[LogRecord], floor_ns: int | None) -> None:
-        """The newest records of the past; older ones than `floor_ns` may exist upstream only."""
-
-    def publish(self, records: Sequence[LogRecord]) -> None:
-        """New records, in order of arrival."""
-
-    def announce(self, message: str, data: Mapping[str, Any]) -> None:
-        """A notice at this place of the log."""
-
-    def describe(self, description: Description) -> None:
-        """The environment's names, first or changed."""
-
-    def frame(self) -> None:
-        """A frame has come from upstream, with records or without."""
-
-    def stands(self, *, degraded: bool = False) -> None:
-        """The upstream stands: authorised, and the subscription goes without an error."""
-
-    def retrying(self, attempt: int, delay: float) -> None:
-        """The upstream is away; the next try comes in `delay` seconds."""
-
-    def refused(self, refusal: UpstreamRefused, delay: float) -> None:
-        """The upstream refuses for good; the next try comes in `delay` seconds."""
-
-
-class Upstream(Protocol):
-    """One environment's logs, as a hub needs them."""
-
-    async def run(self, sink: Sink) -> None:
-        """Deliver to the sink, for ever; retries are its own business."""
-
-    def past(self, start_ns: int, end_ns: int) -> AsyncIterator[Sequence[Entry]]:
-        """Records stamped from `start_ns` to `end_ns`, both included, oldest first, in pages with notices.
-
-        Raises UpstreamError when a page can't be had.
-        """
 
 
 class Hub:
     """One environment's history, who listens to it, and how its upstream is."""
 
-    def __init__(self, environment_id: str, bounds: Bounds, upstream: Upstream) -> None:
+    def __init__(
+        self,
+        environment_id: str,
+        bounds: Bounds,
+        upstream: Upstream,
+        *,
+        failure_delay: float = 30.0,  # seconds before an upstream that failed by our fault may be made anew
+    ) -> None:
         self.environment_id = environment_id
         self.history = History(bounds)
         self.upstream = UpstreamState()
@@ -106,6 +45,9 @@ class Hub:
         self._source = upstream
         self._listeners: set[Listener] = set()
         self._ringing = False
+        self._failure_delay = failure_delay
+        self._retry_at = 0.0  # of the loop's clock; when a refused upstream is tried again
+        self._stopped = False
         self._settled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -120,22 +62,36 @@ class Hub:
         self._task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled() or task.exception() is None:
+        error = None if task.cancelled() else task.exception()
+        if self._stopped:
             return
-        # An upstream never ends by itself: this is a fault of ours. Viewers are told, and nothing hangs.
-        logger.error("upstream failed", extra={"environment": self.environment_id}, exc_info=task.exception())
-        self.refused(UpstreamRefused("the relay failed to follow the upstream"), 0.0)
+        # An upstream never ends by itself, be it by an exception, a stray cancellation or a return: this is a fault
+        # of ours. Viewers are told, and nothing hangs.
+        logger.error("upstream failed", extra={"environment": self.environment_id}, exc_info=error)
+        refusal = UpstreamRefused("the relay failed to follow the upstream", Scope.CONFIGURATION)
+        self.refused(refusal, self._failure_delay)
 
     @property
     def failed(self) -> bool:
         """Whether the upstream ended although it never should."""
         return self._task is not None and self._task.done()
 
+    @property
+    def wait(self) -> float:
+        """Seconds until a refused upstream is tried again; 0 when that is due, or nothing was refused."""
+        if self.refusal is None:
+            return 0.0
+        return max(0.0, self._retry_at - asyncio.get_running_loop().time())
+
     async def stop(self) -> None:
         """Leave the upstream; nothing is left behind."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        self._stopped = True
+        if self._task is None:
+            return
+        self._task.cancel()
+        _, running = await asyncio.wait([self._task], timeout=_STOPPING)
+        if running:
+            logger.error("upstream does not end", extra={"environment": self.environment_id})
 
     async def settled(self, patience: float | None = None) -> bool:
         """Wait until clients can be served or must be refused; whether that came within so many seconds."""
@@ -168,7 +124,13 @@ class Hub:
     def _rung(self) -> None:
         self._ringing = False
         for listener in tuple(self._listeners):
-            listener()
+            if listener not in self._listeners:
+                continue  # it left in this very turn
+            try:
+                listener()
+            except Exception:
+                # No viewer hurts another: the rest must hear the bell all the same.
+                logger.exception("listener failed", extra={"environment": self.environment_id})
 
     def past(self, start_ns: int, end_ns: int) -> AsyncIterator[Sequence[Entry]]:
         """Records of the time before the history, from the upstream; see Upstream.past."""
@@ -185,6 +147,7 @@ class Hub:
         self.history.floor_ns = floor_ns
         if records:
             self._append(records)
+        self.history.seeded = self.history.end
 
     def publish(self, records: Sequence[LogRecord]) -> None:
         """See Sink."""
@@ -223,6 +186,7 @@ class Hub:
     def refused(self, refusal: UpstreamRefused, delay: float) -> None:
         """See Sink."""
         self.upstream.state = "refused"
+        self._retry_at = asyncio.get_running_loop().time() + delay
         self.upstream.retry_ns = time.time_ns() + int(delay * 1e9)
         self.refusal = refusal
         self._settled.set()
@@ -239,11 +203,13 @@ class Hubs:
         bounds: Bounds | None = None,
         linger: float = 30.0,  # seconds
         refusal_linger: float = 300.0,  # seconds; a refused upstream isn't asked again before
+        failure_delay: float = 30.0,  # seconds; nor is one that failed by our fault made anew before
     ) -> None:
         self._make_upstream = make_upstream
         self._bounds = bounds or Bounds()
         self._linger = linger
         self._refusal_linger = refusal_linger
+        self._failure_delay = failure_delay
         self._hubs: dict[str, Hub] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._stopping: set[asyncio.Task[None]] = set()
@@ -270,29 +236,26 @@ class Hubs:
                 self._leave(hub)
 
     def _join(self, environment_id: str) -> Hub:
+        hub = self._hubs.get(environment_id)
+        if hub is None or (hub.failed and not hub.wait):
+            upstream = self._make_upstream(environment_id)
+            hub = Hub(environment_id, self._bounds, upstream, failure_delay=self._failure_delay)
+            self._hubs[environment_id] = hub
+            hub.start()
         timer = self._timers.pop(environment_id, None)
         if timer is not None:
             timer.cancel()
-        hub = self._hubs.get(environment_id)
-        if hub is None or hub.failed:
-            hub = Hub(environment_id, self._bounds, self._make_upstream(environment_id))
-            self._hubs[environment_id] = hub
-            hub.start()
         hub.viewers += 1
         return hub
 
     def _leave(self, hub: Hub) -> None:
-        linger = self._linger
-        if hub.refusal is not None and hub.upstream.retry_ns is not None:
-            # Kept until its next try is due, so that callers who come back don't make it ask again earlier.
-            wait = (hub.upstream.retry_ns - time.time_ns()) / 1e9
-            linger = max(linger, min(wait, self._refusal_linger))
+        # A refused one is kept until its next try is due, so that callers who come back don't make it ask earlier.
+        linger = max(self._linger, min(hub.wait, self._refusal_linger))
         self._timers[hub.environment_id] = asyncio.get_running_loop().call_later(linger, self._expire, hub)
 
     def _expire(self, hub: Hub) -> None:
         self._timers.pop(hub.environment_id, None)
-        if self._hubs.get(hub.environment_id) is hub:
-            del self._hubs[hub.environment_id]
+        del self._hubs[hub.environment_id]
         task = asyncio.create_task(hub.stop())
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)

@@ -12,16 +12,15 @@ class Identities:
     frame is a re-delivery up to the largest count seen in one frame.
 
     The oldest arrivals are forgotten first: beyond `capacity`, but never those stamped within the overlap window
-    (the caller says where it begins), and beyond `ceiling` in any case. Both may be passed by a sixty-fourth of the
-    capacity, because each look at the oldest has to walk over those that were forgotten before.
+    (the caller says where it begins), and beyond `ceiling` in any case. Both are looked at from time to time only,
+    because a look takes long: the capacity may be passed by a 64th, what the overlap and the ceiling leave by an 8th.
     """
 
     def __init__(self, *, capacity: int = 50_000, ceiling: int = 500_000) -> None:
         self._counts: dict[str, int] = {}  # in order of arrival
         self._capacity = capacity
         self._ceiling = max(ceiling, capacity)
-        self._slack = capacity // 64
-        self._enough = capacity + self._slack  # how many there may be before the next look
+        self._enough = capacity + capacity // 64  # how many there may be before the next look
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -60,5 +59,5 @@ class Identities:
                 doomed.append(key)
         for key in doomed:
             del self._counts[key]
-        # Where the overlap alone holds more than the capacity, another look pays only after some growth.
-        self._enough = max(len(self._counts), self._capacity) + self._slack
+        left = len(self._counts)
+        self._enough = left + left // (64 if left <= self._capacity else 8)

@@ -14,7 +14,7 @@ from logrelay.relay import timestamps
 MESSAGE_LIMIT = 65_536  # bytes of UTF-8; a longer message is cut (protocol.md section 2, `truncated`)
 ATTRIBUTES_LIMIT = 65_536  # bytes of JSON text of all attributes together
 DEPTH_LIMIT = 64  # levels of an attribute's value; what is nested deeper stays text
-_RECORD_COST = 320  # bytes, measured: struct, id, stamp, the headers of both texts' objects, the places in the indexes
+_RECORD_COST = 320  # bytes, measured: the struct, its id and stamp, and its places in the history's indexes
 
 SEVERITIES = ("debug", "info", "warn", "error")
 

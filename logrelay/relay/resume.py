@@ -29,6 +29,11 @@ class Request:
     ns: int
     overlap: int = 0
 
+    @property
+    def begin(self) -> int:
+        """The stamp from which records are wanted, overlap included, in nanoseconds."""
+        return self.ns - self.overlap * _SECOND
+
     @classmethod
     def from_id(cls, identity: str, overlap: int = 0) -> "Request":
         """Read a record's id. Raises ValueError when it can't be one."""
@@ -83,38 +88,50 @@ def plan(request: Request, history: History, *, reach: float, retention: float) 
     can be trusted to keep. Both count from the newest record known, so that no clock of ours plays a part.
     """
     newest = history.newest_ns
-    if request.last_id is not None:
-        number = history.find(request.last_id)
-        if number is not None:
-            return Plan(Outcome.EXACT, number + 1)
-    if newest is None or request.ns > newest:
+    number = None if request.last_id is None else history.find(request.last_id)
+    # In a history that was rebuilt in order of stamps, late rows may lie before the id: that is what `overlap` is for.
+    if number is not None and (number >= history.seeded or not request.overlap):
+        return Plan(Outcome.EXACT, number + 1)
+    if newest is None or (number is None and request.ns > newest):
         return Plan(Outcome.NONE, history.end)
-    if history.reaches(request.ns):
-        return _within(request, history, newest - int(retention * _SECOND))
-    return _before(request, history, newest, reach, retention)
+    if history.reaches(request.begin):
+        found = _within(request, history, newest - int(retention * _SECOND))
+    else:
+        found = _before(request, history, newest, reach, retention)
+    if request.last_id is not None and number is None and history.reaches(request.ns):
+        # It ought to be here and isn't: nobody knows it.
+        return found.short_of(request.ns, request.ns, "unknown_id")
+    return found
 
 
 def _within(request: Request, history: History, kept_from: int) -> Plan:
-    """All that is stamped from the request on is in the history, but an id may be one that nobody knows."""
-    if request.last_id is not None:
-        same = history.stamped(request.ns)
-        position = same[0] if same else history.after(request.ns)
-        return Plan(Outcome.EXACT, position).short_of(request.ns, request.ns, "unknown_id")
-    exact = Plan(Outcome.EXACT, history.after(request.ns))
-    if request.ns < kept_from:
-        # Railway has nothing older than the history holds, but it may have had when the client last looked.
+    """All that is stamped from the request on is in the history."""
+    same = history.stamped(request.ns)
+    if request.overlap:
+        position = history.since(request.begin)
+    elif request.last_id is not None and same:
+        position = same[0]
+    else:
+        position = history.after(request.ns)
+    exact = Plan(Outcome.EXACT, position)
+    if request.ns < kept_from and history.floor_ns is None and not same and history.before(position) is None:
+        # Railway had nothing older than the history holds, but it may have had when the client last looked.
         return exact.short_of(request.ns, kept_from, "retention")
     return exact
 
 
 def _before(request: Request, history: History, newest: int, reach: float, retention: float) -> Plan:
     """The history doesn't reach back: the rest is fetched, as far as that may go."""
-    start = request.ns - request.overlap * _SECOND
+    floor = request.ns if history.floor_ns is None else history.floor_ns
     earliest = newest - int(min(reach, retention) * _SECOND)
-    result = Plan(Outcome.BACKFILLED, history.first, fetch_from=max(start, earliest))
-    if request.ns < earliest:
-        reason = "retention" if retention <= reach else "limit"
-        result = result.short_of(request.ns, earliest, reason)
+    start = max(request.begin, earliest)
+    if start <= floor:
+        result = Plan(Outcome.BACKFILLED, history.first, fetch_from=start)
+    else:
+        result = Plan(Outcome.EXACT, history.first)
+    missing_to = min(earliest, floor)
+    if request.ns < missing_to:
+        result = result.short_of(request.ns, missing_to, "retention" if retention <= reach else "limit")
     return result
 
 

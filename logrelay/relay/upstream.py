@@ -1,0 +1,80 @@
+"""What a hub and its upstream say to each other: the two sides of the core's inlet, and its state."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import attrs
+
+from logrelay.errors import UpstreamRefused
+from logrelay.relay import timestamps
+from logrelay.relay.records import Entry, LogRecord
+
+
+@attrs.frozen
+class Description:
+    """What an environment is called, and its services as (id, name) pairs."""
+
+    name: str | None = None
+    services: tuple[tuple[str, str], ...] = ()
+
+
+@attrs.define
+class UpstreamState:
+    """How the upstream is; what clients see as `upstream` (protocol.md section 2). Times are nanoseconds since 1970."""
+
+    state: str = "connecting"
+    attempt: int = 0
+    retry_ns: int | None = None
+    last_frame_ns: int | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """The JSON object of protocol.md."""
+        described: dict[str, Any] = {"state": self.state}
+        if self.attempt and self.state in {"reconnecting", "connecting"}:
+            described["attempt"] = self.attempt
+        if self.retry_ns is not None:
+            described["retryAt"] = timestamps.render(self.retry_ns)
+        if self.last_frame_ns is not None:
+            described["lastFrameAt"] = timestamps.render(self.last_frame_ns)
+        return described
+
+
+class Sink(Protocol):
+    """Where an upstream delivers. Nothing here waits."""
+
+    def seed(self, records: Sequence[LogRecord], floor_ns: int | None) -> None:
+        """The newest records of the past; older ones than `floor_ns` may exist upstream only."""
+
+    def publish(self, records: Sequence[LogRecord]) -> None:
+        """New records, in order of arrival."""
+
+    def announce(self, message: str, data: Mapping[str, Any]) -> None:
+        """A notice at this place of the log."""
+
+    def describe(self, description: Description) -> None:
+        """The environment's names, first or changed."""
+
+    def frame(self) -> None:
+        """A frame has come from upstream, with records or without."""
+
+    def stands(self, *, degraded: bool = False) -> None:
+        """The upstream stands: authorised, and the subscription goes without an error."""
+
+    def retrying(self, attempt: int, delay: float) -> None:
+        """The upstream is away; the next try comes in `delay` seconds."""
+
+    def refused(self, refusal: UpstreamRefused, delay: float) -> None:
+        """The upstream refuses for good; the next try comes in `delay` seconds."""
+
+
+class Upstream(Protocol):
+    """One environment's logs, as a hub needs them."""
+
+    async def run(self, sink: Sink) -> None:
+        """Deliver to the sink, for ever; retries are its own business."""
+
+    def past(self, start_ns: int, end_ns: int) -> AsyncIterator[Sequence[Entry]]:
+        """Records stamped from `start_ns` to `end_ns`, both included, oldest first, in pages with notices.
+
+        Raises UpstreamError when a page can't be had.
+        """
