@@ -36,9 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="run the relay; configured by environment variables only")
     commands.add_parser("check", help="say whether token, addresses, environments and names work, and how")
     demo = commands.add_parser("demo", help="run the relay against a stand-in for Railway; no account needed")
-    demo.add_argument(
-        "--port", type=int, default=8080, help="port of the relay (%(default)s); 0 takes a free one"
-    )
+    demo.add_argument("--port", type=int, help="port of the relay; 8080, or a free one where that is taken")
     demo.add_argument("--rate", type=float, default=5.0, help="lines a second (%(default)s)")
     demo.add_argument(
         "--seed", type=int, default=1, help="what the made-up lines are made from (%(default)s)"

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sys
 
+from aiohttp import web
 from yarl import URL
 
 from logrelay import app, logs, settings
@@ -11,11 +12,12 @@ from logrelay.standin import StandIn, Traffic, World
 from logrelay.tail import Tail
 
 _HOST = "127.0.0.1"
+_PORT = 8080
 _POLL = 0.5  # seconds; Railway's own polls are about four apart (facts.md section 5)
 
 
-async def run(*, port: int, rate: float, seed: int, quiet: bool) -> int:
-    """Run until interrupted. `rate` is in lines a second."""
+async def run(*, port: int | None, rate: float, seed: int, quiet: bool) -> int:
+    """Run until interrupted. `rate` is in lines a second; without a port, the usual one or a free one is taken."""
     logs.quieten()
     world = World(seed=seed)
     traffic = Traffic(world.environment, seed=seed, rate=rate)
@@ -23,16 +25,15 @@ async def run(*, port: int, rate: float, seed: int, quiet: bool) -> int:
         configured, _ = settings.read(
             {
                 "LOGRELAY_HOST": _HOST,
-                "LOGRELAY_PORT": str(port),
                 "LOGRELAY_RAILWAY_URL": railway.url,
                 "RAILWAY_API_TOKEN": world.account_token,
                 "LOGRELAY_ENVIRONMENTS": world.environment.id,
             }
         )
         try:
-            runner, port = await app.start(app.build(configured), _HOST, port)
+            runner, port = await _start(configured, port)
         except app.PortTaken as error:
-            print(f"logrelay: {error}; choose another with --port, 0 takes a free one", file=sys.stderr)
+            print(f"logrelay: {error}; choose another with --port, or none", file=sys.stderr)
             return 1
         writing = asyncio.create_task(traffic.run())
         try:
@@ -43,6 +44,16 @@ async def run(*, port: int, rate: float, seed: int, quiet: bool) -> int:
             await asyncio.gather(writing, return_exceptions=True)
             await runner.cleanup()
     return 0
+
+
+async def _start(configured: settings.Settings, port: int | None) -> tuple[web.AppRunner, int]:
+    """Start the relay. Raises PortTaken when the port that was asked for is."""
+    try:
+        return await app.start(app.build(configured), _HOST, _PORT if port is None else port)
+    except app.PortTaken:
+        if port is not None:
+            raise
+        return await app.start(app.build(configured), _HOST, 0)
 
 
 def _introduce(railway: StandIn, world: World, port: int) -> None:

@@ -77,6 +77,19 @@ async def test_the_quiet_demo_serves_whoever_connects() -> None:
             await process.wait()
 
 
+async def test_without_a_port_a_free_one_is_taken_where_the_usual_one_is_not_free() -> None:
+    first, second = await started("--quiet"), await started("--quiet")
+    try:
+        lines = [await line_with(process, "  stream ") for process in (first, second)]
+        assert lines[0] != lines[1]
+        assert [(await ended(process))[0] for process in (first, second)] == [0, 0]
+    finally:
+        for process in (first, second):
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
 async def test_a_port_that_is_taken_is_said() -> None:
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     async with server:

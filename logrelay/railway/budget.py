@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from logrelay.errors import BudgetSpent
 
+_TICK = 0.001  # seconds; a rest made of rounding errors would be slept off in many turns that move no clock
+
 
 class Budget:
     """A client-side limit on HTTP queries: two token buckets, refilled steadily.
@@ -56,7 +58,7 @@ class Budget:
                 self._momentary -= 1
                 self.spent += 1
                 return
-            await asyncio.sleep((1 - self._momentary) / self._per_second)
+            await asyncio.sleep(max((1 - self._momentary) / self._per_second, _TICK))
 
 
 class Gate:

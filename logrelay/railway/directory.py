@@ -10,9 +10,10 @@ import attrs
 import cattrs
 
 from logrelay.errors import UpstreamError
-from logrelay.railway.gateway import Gateway, QueryFailed
+from logrelay.railway.answers import QueryFailed
+from logrelay.railway.gateway import Gateway
 from logrelay.railway.verdicts import Kind, Verdict
-from logrelay.relay.hub import Description
+from logrelay.relay.upstream import Description
 
 logger = logging.getLogger(__name__)
 

@@ -5,26 +5,24 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Self
 
 import aiohttp
 import attrs
-import msgspec
 from gql.transport.aiohttp import AIOHTTPTransport
 from gql.transport.exceptions import TransportError
 
 from logrelay import __version__
-from logrelay.errors import Scope, UpstreamError, UpstreamRefused, UpstreamUnavailable
+from logrelay.errors import Scope, UpstreamRefused, UpstreamUnavailable
 from logrelay.railway import operations, rows, verdicts
+from logrelay.railway.answers import Answer, QueryFailed, check_status, of_failed_query
 from logrelay.railway.budget import Budget, Gate
+from logrelay.railway.network import proxy_for, refuse_redirect
 from logrelay.railway.transport import (
     Batch,
     LogTransport,
-    RedirectRefused,
     SubscriptionEnded,
     Timeouts,
-    retry_after,
 )
 from logrelay.railway.verdicts import Kind, Verdict
 
@@ -57,7 +55,7 @@ class Credential:
             return False
         try:
             value = self.path.read_text(encoding="utf-8").strip()
-        except OSError:
+        except (OSError, UnicodeDecodeError):
             return False
         if not value or value == self.value:
             return False
@@ -71,14 +69,6 @@ class Addresses:
 
     http: str = "https://backboard.railway.com/graphql/v2"
     websocket: str = "wss://backboard.railway.com/graphql/v2"
-
-
-class QueryFailed(UpstreamError):
-    """A query failed; `verdict` says what that means."""
-
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.reason)
-        self.verdict = verdict
 
 
 class Gateway:
@@ -98,6 +88,7 @@ class Gateway:
         query_timeout: float = 30.0,  # seconds
         openings: int = 3,  # subscriptions opening at once (facts.md section 3)
         max_message_bytes: int = 256 * 1024 * 1024,
+        max_waiting_bytes: int = 64 * 1024 * 1024,  # of frames that a feed has no time for yet
         ca_file: Path | None = None,
     ) -> None:
         self.credential = credential
@@ -105,10 +96,13 @@ class Gateway:
         self.budget = budget or Budget()
         self.gate = Gate()
         self.openings = asyncio.Semaphore(openings)
-        self.changed = asyncio.Event()  # set, and replaced, when the token has changed
+        self.renewals = 0  # how often the token has changed
+        self.rejected = False  # whether the credential is known to be good for nothing
+        self._renewed = asyncio.Event()  # set, and replaced, when the token has changed
         self._timeouts = timeouts or Timeouts()
         self._query_timeout = query_timeout
         self._max_message_bytes = max_message_bytes
+        self._max_waiting_bytes = max_waiting_bytes
         self._ca_file = ca_file
         self._resources = contextlib.AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
@@ -117,29 +111,31 @@ class Gateway:
 
     async def __aenter__(self) -> Self:
         context = ssl.create_default_context(cafile=self._ca_file) if self._ca_file else True
-        connector = aiohttp.TCPConnector(ssl=context, limit=0)
+        # aiohttp rounds timers above the threshold up to whole seconds; the ping's must find a dead socket in time.
+        connector = aiohttp.TCPConnector(ssl=context, limit=0, timeout_ceil_threshold=3600.0)
         trace = aiohttp.TraceConfig()
-        trace.on_request_redirect.append(_refuse_redirect)
+        trace.on_request_redirect.append(refuse_redirect)
         shared: dict[str, Any] = {
             "connector": connector,
             "headers": {"User-Agent": _USER_AGENT},
             "trace_configs": [trace],
-            "trust_env": True,
+            "trust_env": False,  # proxies are looked up in network.py
             "cookie_jar": aiohttp.DummyCookieJar(),
         }
         self._session = await self._resources.enter_async_context(
-            aiohttp.ClientSession(**shared, timeout=aiohttp.ClientTimeout(total=None, connect=None))
+            aiohttp.ClientSession(**shared, timeout=aiohttp.ClientTimeout(total=None))
         )
         self._queries = AIOHTTPTransport(
             url=self.addresses.http,
             ssl=context,
-            json_deserialize=_loads,
             client_session_args=shared
             | {
                 "connector_owner": False,
+                "proxy": proxy_for(self.addresses.http),
+                "response_class": Answer,
                 "timeout": aiohttp.ClientTimeout(total=self._query_timeout),
                 # gql hides the status and the headers of an answer with a JSON body; this sees them first
-                "raise_for_status": _check_status,
+                "raise_for_status": check_status,
             },
         )
         await self._queries.connect()
@@ -155,10 +151,16 @@ class Gateway:
         """Read the token's file again; if it has changed, wake whoever waits for that. Whether it has."""
         if not self.credential.reread():
             return False
-        self.authorised = False
-        self.changed.set()
-        self.changed = asyncio.Event()
+        self.authorised = self.rejected = False
+        self.renewals += 1
+        self._renewed.set()
+        self._renewed = asyncio.Event()
         return True
+
+    async def renewed(self, since: int) -> None:
+        """Wait until the token has changed; `since` is what `renewals` was when the caller last looked."""
+        while self.renewals == since:
+            await self._renewed.wait()
 
     async def query(self, name: str, variables: dict[str, object]) -> dict[str, Any]:
         """The data of a query by its document's name.
@@ -176,16 +178,24 @@ class Gateway:
                 operations.request(name, variables), extra_args={"headers": self.credential.headers}
             )
         except TransportError as error:
-            verdict = _of_failed_query(error)
-            if verdict.kind is Kind.LIMITED:
-                self.gate.shut(verdict.retry_after or verdicts.LIMITED_DELAY)
+            verdict = of_failed_query(error)
+            self._heed(verdict)
             raise QueryFailed(verdict) from error
         if result.errors:
-            raise QueryFailed(verdicts.of_errors(rows.messages(result.errors)))
+            verdict = verdicts.of_errors(rows.messages(result.errors))
+            self._heed(verdict)
+            raise QueryFailed(verdict)
         if not isinstance(result.data, dict):
             raise QueryFailed(Verdict(Kind.TRANSIENT, "Railway's answer has no data"))
         self.authorised = True
+        self.rejected = False
         return result.data
+
+    def _heed(self, verdict: Verdict) -> None:
+        """Where Railway asks for patience, all environments have it together."""
+        if verdict.kind is Kind.LIMITED:
+            delay = verdict.retry_after
+            self.gate.shut(verdicts.LIMITED_DELAY if delay is None else delay)
 
     @contextlib.asynccontextmanager
     async def subscription(self, variables: dict[str, object]) -> AsyncIterator[AsyncIterator[Batch]]:
@@ -198,10 +208,12 @@ class Gateway:
         transport = LogTransport(
             self.addresses.websocket,
             session=self._session,
+            proxy=proxy_for(self.addresses.websocket),
             headers=self.credential.headers,
             init_payload=self.credential.init_payload,
             timeouts=self._timeouts,
             max_message_bytes=self._max_message_bytes,
+            max_waiting_bytes=self._max_waiting_bytes,
         )
         try:
             async with (
@@ -212,8 +224,7 @@ class Gateway:
             ):
                 yield batches
         except SubscriptionEnded as ended:
-            if ended.verdict.kind is Kind.LIMITED:
-                self.gate.shut(ended.verdict.retry_after or verdicts.LIMITED_DELAY)
+            self._heed(ended.verdict)
             raise
 
     async def scope_of_refusal(self) -> Scope:
@@ -223,6 +234,7 @@ class Gateway:
             await self.query(name, {})
         except QueryFailed as failure:
             if failure.verdict.kind is Kind.REFUSED:
+                self.rejected = True
                 return Scope.CREDENTIAL
         except UpstreamUnavailable:
             pass
@@ -237,52 +249,7 @@ class Gateway:
             raise UpstreamRefused("Railway does not say which environment the token is for") from error
 
 
-async def _refuse_redirect(
-    session: aiohttp.ClientSession,  # noqa: ARG001 the signature is aiohttp's
-    context: SimpleNamespace,  # noqa: ARG001 as above
-    params: aiohttp.TraceRequestRedirectParams,  # noqa: ARG001 as above
-) -> None:
-    raise RedirectRefused("a redirect is not followed")
-
-
-class _StatusRefused(Exception):
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.reason)
-        self.verdict = verdict
-
-
-async def _check_status(response: aiohttp.ClientResponse) -> None:
-    """Judge an answer by its status before gql reads it; a 400 with GraphQL errors is left to gql."""
-    if response.status < 400:  # noqa: PLR2004 HTTP
-        return
-    content_type = response.headers.get("Content-Type", "")
-    if response.status == 400 and "json" in content_type:  # noqa: PLR2004 HTTP
-        return
-    raise _StatusRefused(verdicts.of_status(response.status, content_type, retry_after(response.headers)))
-
-
-def _of_failed_query(error: TransportError) -> Verdict:
-    cause = error.__cause__
-    if isinstance(cause, _StatusRefused):
-        return cause.verdict
-    if isinstance(cause, RedirectRefused):
-        return Verdict(Kind.MISFIT, "Railway's address redirects, which is not followed")
-    if isinstance(cause, TimeoutError):
-        return Verdict(Kind.TRANSIENT, "Railway did not answer in time")
-    if cause is None or isinstance(cause, ValueError):
-        return Verdict(Kind.TRANSIENT, "Railway's answer is no GraphQL")
-    return Verdict(Kind.TRANSIENT, "Railway can't be reached")
-
-
-def _loads(text: str) -> Any:
-    """Decode an answer fast, and leniently where that fails (lone surrogates, libraries.md 2.4)."""
-    try:
-        return msgspec.json.decode(text)
-    except (ValueError, UnicodeEncodeError):
-        return rows.loads(text)
-
-
 async def patiently(gate: Gate, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
     """Wait until Railway's patience is not needed any more."""
     while gate.wait:
-        await sleep(gate.wait)
+        await sleep(max(gate.wait, 0.001))  # a rest made of rounding errors moves no clock

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from logrelay.relay import timestamps
-from logrelay.relay.records import Content
+from logrelay.relay.records import Content, clean
 
 
 class _Tags(msgspec.Struct, rename="camel", gc=False):
@@ -33,18 +33,25 @@ class Row(msgspec.Struct, gc=False):
     def content(self) -> Content:
         """The row as the core knows it."""
         tags = self.tags or _NO_TAGS
+        # Ids are sent on as they are, so a lone surrogate in one would make a record that can't be encoded.
         return Content(
             timestamp=self.timestamp,
             message=self.message,
             severity=self.severity,
-            service_id=tags.service_id,
-            deployment_id=tags.deployment_id,
-            instance_id=tags.deployment_instance_id,
+            service_id=_cleaned(tags.service_id),
+            deployment_id=_cleaned(tags.deployment_id),
+            instance_id=_cleaned(tags.deployment_instance_id),
             attributes=tuple((attribute.key, attribute.value) for attribute in self.attributes),
         )
 
 
 _NO_TAGS = _Tags()
+_MALFORMED = "GRAPHQL_VALIDATION_FAILED"
+_LAST_NS = 2**63  # a history keeps stamps in 64 bits; its end is in the year 2262
+
+
+def _cleaned(text: str | None) -> str | None:
+    return None if text is None else clean(text)
 
 
 class _Data(msgspec.Struct, rename="camel"):
@@ -109,10 +116,23 @@ _messages: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
 def messages(errors: Any) -> list[str]:
-    """The messages of a list of GraphQL errors, whatever stands in it."""
+    """The messages of a list of GraphQL errors, whatever stands in it.
+
+    The one code that can be relied on, that of a document Railway doesn't accept (faults.md), is added to its message.
+    """
     if not isinstance(errors, list):
         return []
-    return [str(error.get("message", "")) if isinstance(error, dict) else "" for error in errors]
+    return [_message(error) for error in errors]
+
+
+def _message(error: Any) -> str:
+    if not isinstance(error, dict):
+        return ""
+    text = str(error.get("message", ""))
+    extensions = error.get("extensions")
+    if isinstance(extensions, dict) and extensions.get("code") == _MALFORMED:
+        return f"{text} {_MALFORMED}"
+    return text
 
 
 def decode(frame: bytes) -> tuple[Message, int]:
@@ -181,7 +201,9 @@ def stamped(rows: Sequence[Row]) -> tuple[list[tuple[int, Content]], int]:
     pairs: list[tuple[int, Content]] = []
     for row in rows:
         try:
-            pairs.append((timestamps.parse(row.timestamp), row.content()))
+            ns = timestamps.parse(row.timestamp)
         except ValueError:
             continue
+        if 0 <= ns < _LAST_NS:
+            pairs.append((ns, row.content()))
     return pairs, len(rows) - len(pairs)

@@ -5,7 +5,7 @@ One transport is one try: connect, one subscription, gone. Retrying is the feed'
 
 import asyncio
 import contextlib
-import json
+import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -22,7 +22,10 @@ from gql.transport.exceptions import (
 from graphql import ExecutionResult
 
 from logrelay.railway import rows, verdicts
+from logrelay.railway.network import http_form, of_unreachable
 from logrelay.railway.verdicts import Kind, Verdict
+
+logger = logging.getLogger(__name__)
 
 SUBPROTOCOL = "graphql-transport-ws"
 _HELLO = (rows.Ack, rows.Ping, rows.Pong)
@@ -36,6 +39,7 @@ class Batch:
     errors: list[str]
     unreadable: int = 0
     answered: bool = True
+    size: int = 0  # bytes of the frame
 
 
 class SubscriptionEnded(Exception):
@@ -52,6 +56,9 @@ class Timeouts:
 
     opening: float = 10.0  # connect and ack
     ping: float = 13.0  # a ping after so much silence; a dead socket is found within one and a half of it
+    message: float = (
+        60.0  # from one whole message, pongs included, to the next; must be more than the ping's time
+    )
     closing: float = 1.0
 
 
@@ -63,14 +70,16 @@ class LogTransport(AIOHTTPWebsocketsTransport):
         url: str,
         *,
         session: aiohttp.ClientSession,
+        proxy: str | None,
         headers: Mapping[str, str],
         init_payload: Mapping[str, str],
         timeouts: Timeouts,
         max_message_bytes: int,
+        max_waiting_bytes: int,
     ) -> None:
         super().__init__(
-            # aiohttp looks proxies up by scheme and knows http's and https's only
-            url=url.replace("ws", "http", 1) if url.startswith("ws") else url,
+            url=http_form(url),  # a proxy that is asked in plain takes no other scheme
+            proxy=proxy,
             subprotocols=[SUBPROTOCOL],
             session=session,
             headers=headers,
@@ -81,9 +90,14 @@ class LogTransport(AIOHTTPWebsocketsTransport):
             close_timeout=timeouts.closing,
             websocket_close_timeout=timeouts.closing,
             # bytes, so that bad UTF-8 costs a character and not the connection
-            connect_args={"max_msg_size": max_message_bytes, "decode_text": False},
+            # no autoping: a pong is a sign that whole messages arrive, so it has to be seen here
+            connect_args={"max_msg_size": max_message_bytes, "decode_text": False, "autoping": False},
         )
-        self._opening = timeouts.opening
+        self._timeouts = timeouts
+        self._max_waiting = max_waiting_bytes
+        self._waiting = 0  # bytes of frames that nobody has taken yet
+        self._room = asyncio.Event()
+        self._room.set()
         self.close_code: int | None = None
         self.misread: Verdict | None = None
 
@@ -91,8 +105,9 @@ class LogTransport(AIOHTTPWebsocketsTransport):
 
     async def _after_connect(self) -> None:
         await super()._after_connect()  # type: ignore[no-untyped-call] # gql
-        # gql takes a missing subprotocol for a good one.
-        if self.response_headers.get("Sec-WebSocket-Protocol") != SUBPROTOCOL:
+        # gql takes a missing subprotocol for a good one, and knows headers in one spelling only.
+        socket = self.adapter.websocket
+        if socket is None or socket.protocol != SUBPROTOCOL:
             self.misread = Verdict(
                 Kind.MISFIT, "Railway's answer has not the subprotocol graphql-transport-ws"
             )
@@ -113,7 +128,19 @@ class LogTransport(AIOHTTPWebsocketsTransport):
         socket = self.adapter.websocket
         if socket is None:
             raise TransportConnectionFailed("the socket is closed")
-        message = await socket.receive()
+        await self._room.wait()
+        while True:
+            try:
+                # A peer that sends its bytes one by one is alive; one that never ends a message isn't (U18).
+                message = await socket.receive(timeout=self._timeouts.message)
+            except TimeoutError as error:
+                self.misread = Verdict(Kind.TRANSIENT, "Railway sent no whole message for too long")
+                raise TransportConnectionFailed("no whole message") from error
+            if message.type is aiohttp.WSMsgType.PING:
+                with contextlib.suppress(OSError):  # whether the socket is gone, the next receive says
+                    await socket.pong(message.data)
+            elif message.type is not aiohttp.WSMsgType.PONG:
+                break
         if message.type is aiohttp.WSMsgType.TEXT:
             return message.data
         if message.type is aiohttp.WSMsgType.BINARY:
@@ -126,6 +153,9 @@ class LogTransport(AIOHTTPWebsocketsTransport):
         try:
             await super()._receive_data_loop()
         except Exception as error:  # noqa: BLE001 whatever it is, listeners must hear of it
+            if not isinstance(error, TransportError):
+                logger.error("message not understood", extra={"kind": type(error).__name__})  # noqa: TRY400 no text
+                error = self._unreadable()
             await self._fail(error, clean_close=False)
 
     def _parse_answer(self, answer: Any) -> tuple[str, int | None, ExecutionResult | None]:
@@ -139,7 +169,11 @@ class LogTransport(AIOHTTPWebsocketsTransport):
             return "complete", number, None
         if isinstance(message, rows.Failed):
             raise TransportQueryError("error", query_id=number, errors=message.payload)
-        batch = Batch(message.rows, message.errors, unreadable, message.answered)
+        batch = Batch(message.rows, message.errors, unreadable, message.answered, len(answer))
+        # gql's queue has no bound: beyond ours, the socket isn't read any more until the feed has caught up.
+        self._waiting += batch.size
+        if self._waiting > self._max_waiting:
+            self._room.clear()
         return "data", number, ExecutionResult(data={"batch": batch})
 
     # -- reading ----------------------------------------------------------------------------------------------
@@ -154,8 +188,9 @@ class LogTransport(AIOHTTPWebsocketsTransport):
 
     def _number(self, text: str) -> int:
         """The number of one of our subscriptions."""
-        if text.isascii() and text.isdigit() and int(text) < self.next_query_id:
-            return int(text)
+        for number in self.listeners:
+            if text == str(number):
+                return number
         raise self._unreadable()
 
     def _unreadable(self) -> TransportProtocolError:
@@ -175,12 +210,11 @@ class LogTransport(AIOHTTPWebsocketsTransport):
         """Connected and acked while inside. Raises SubscriptionEnded when that can't be had in time."""
         try:
             try:
-                async with asyncio.timeout(self._opening):
+                async with asyncio.timeout(self._timeouts.opening):
                     await self.connect()
             except TimeoutError as error:
-                raise SubscriptionEnded(
-                    Verdict(Kind.TRANSIENT, "Railway did not acknowledge in time")
-                ) from error
+                verdict = Verdict(Kind.TRANSIENT, "Railway did not acknowledge in time")
+                raise SubscriptionEnded(verdict) from error
             except TransportError as error:
                 raise SubscriptionEnded(self.misread or _of_failed_connect(error, self.close_code)) from error
             yield
@@ -188,27 +222,36 @@ class LogTransport(AIOHTTPWebsocketsTransport):
             await self._shut()
 
     async def _shut(self) -> None:
-        """Close whatever state it is in; gql's own close() leaves a half-open one behind."""
-        task = self.receive_data_task
+        """Close whatever state it is in, also when we are told to hurry; gql's own close() leaves a half-open one."""
+        closing = asyncio.create_task(self._close(), name="closing")
         try:
-            async with asyncio.timeout(2 * self.close_timeout if self.close_timeout else None):
-                await self.close()
-                if self.close_task is not None:
-                    await asyncio.wait([self.close_task])
-        except (TimeoutError, TransportError):
-            pass
-        finally:
-            if task is not None and not task.done():
-                task.cancel()
-            await self.adapter.close()
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await asyncio.wait([closing])
+            raise
+
+    async def _close(self) -> None:
+        with contextlib.suppress(TransportError):
+            await self.close()
+        reading, closing = self.receive_data_task, self.close_task
+        if reading is not None:
+            reading.cancel()
+        left = [task for task in (reading, closing) if task is not None]
+        if left:
+            await asyncio.wait(left, timeout=2 * self._timeouts.closing)
+        await self.adapter.close()
 
     async def batches(self, request: GraphQLRequest) -> AsyncIterator[Batch]:
         """The batches of one subscription; it always ends by raising SubscriptionEnded."""
         generator = self.subscribe(request)
         try:
             async for result in generator:
-                yield result.data["batch"]  # type: ignore[index]
-        except (TransportError, json.JSONDecodeError) as error:
+                batch: Batch = result.data["batch"]  # type: ignore[index]
+                self._waiting -= batch.size
+                if self._waiting <= self._max_waiting:
+                    self._room.set()
+                yield batch
+        except TransportError as error:
             raise SubscriptionEnded(self._verdict(error)) from error
         finally:
             with contextlib.suppress(TransportError):
@@ -216,28 +259,11 @@ class LogTransport(AIOHTTPWebsocketsTransport):
         raise SubscriptionEnded(Verdict(Kind.NORMAL, "Railway completed the subscription"))
 
 
-class RedirectRefused(Exception):
-    """Railway answered with a redirect; following it would hand the token to whoever it names (faults.md U5)."""
-
-
 def _of_failed_connect(error: TransportError, close_code: int | None) -> Verdict:
     """Judge a connect that failed by what aiohttp said."""
     cause = error.__cause__
     if isinstance(cause, aiohttp.WSServerHandshakeError):
         headers: Mapping[str, str] = cause.headers or {}
-        return verdicts.of_status(cause.status, headers.get("Content-Type", ""), retry_after(headers))
-    if isinstance(cause, RedirectRefused):
-        return Verdict(Kind.MISFIT, "Railway's address redirects, which is not followed")
-    if isinstance(cause, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
-        return Verdict(Kind.TRANSIENT, "Railway's TLS certificate can't be verified")
-    if isinstance(cause, aiohttp.ClientConnectorDNSError):
-        return Verdict(Kind.TRANSIENT, "Railway's host name can't be resolved")
-    if isinstance(cause, OSError | aiohttp.ClientError):
-        return Verdict(Kind.TRANSIENT, "Railway can't be reached")
-    return verdicts.of_close(close_code)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds of `Retry-After`; None without one. Railway sends whole seconds (facts.md section 9)."""
-    text = headers.get("Retry-After", "").strip()
-    return float(text) if text.isascii() and text.isdigit() else None
+        wait = verdicts.retry_after(headers)
+        return verdicts.of_status(cause.status, headers.get("Content-Type", ""), wait)
+    return of_unreachable(cause) or verdicts.of_close(close_code)

@@ -1,6 +1,9 @@
 """How the end of a subscription or a failed query is judged: faults.md's table as plain functions."""
 
+import email.utils
 import enum
+import time
+from collections.abc import Mapping
 
 import attrs
 
@@ -33,6 +36,7 @@ _MISFIT_CODES = {4400, 4406, 4409, 4004, 4005}
 _LIMITED_CODE = 4429
 _BROKEN_CODE = 4500
 _NORMAL_CODE = 1000
+_LONGEST_RETRY_AFTER = 86_400.0  # seconds; a larger one is no wish but a mistake
 
 
 def of_close(code: int | None) -> Verdict:
@@ -65,7 +69,7 @@ def of_errors(messages: list[str]) -> Verdict:
         return Verdict(Kind.REFUSED, "Railway does not know the environment", environment=True)
     if "problem processing request" in text or "internal server error" in text:
         return Verdict(Kind.BROKEN, "Railway had a problem processing the request")
-    if "error in " in text or "cannot query field" in text or "unknown argument" in text:
+    if "graphql_validation_failed" in text or any(one.startswith("Error in ") for one in messages):
         return Verdict(Kind.MISFIT, "Railway does not understand the request")
     if "rate limit" in text or "too many requests" in text:
         return Verdict(Kind.LIMITED, "Railway limits the rate", LIMITED_DELAY)
@@ -85,3 +89,29 @@ def of_status(status: int, content_type: str, retry_after: float | None) -> Verd
     if status == 408 or status >= 500:  # noqa: PLR2004 HTTP
         return Verdict(Kind.TRANSIENT, f"Railway is not available (HTTP {status})", retry_after)
     return Verdict(Kind.MISFIT, f"Railway does not accept the request (HTTP {status})")
+
+
+def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
+    """The seconds of `Retry-After`, which may be a number or a date (RFC 9110 section 10.2.3); None without one.
+
+    A date is compared with the answer's own `Date`, so that our clock plays no part; `now` (seconds since 1970, our
+    clock's by default) stands in where there is none.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), _LONGEST_RETRY_AFTER)
+    until = _seconds_of(text)
+    if until is None:
+        return None
+    since = _seconds_of(headers.get("Date", ""))
+    if since is None:
+        since = time.time() if now is None else now
+    return min(max(until - since, 0.0), _LONGEST_RETRY_AFTER)
+
+
+def _seconds_of(date: str) -> float | None:
+    """Seconds since 1970 of an HTTP date."""
+    try:
+        return email.utils.parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None

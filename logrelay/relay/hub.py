@@ -146,6 +146,7 @@ class Hub:
         """See Sink."""
         self.history.floor_ns = floor_ns
         if records:
+            self.last_log_ns = records[-1].ns  # when it was written is all that is known of a seed
             self._append(records)
         self.history.seeded = self.history.end
 

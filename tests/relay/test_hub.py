@@ -260,7 +260,7 @@ async def test_what_is_delivered_stands_in_the_history_in_order() -> None:
         seed, live = logs(1, 2), [log("live", BASE + 3)]
 
         sink.seed(seed, BASE)
-        assert hub.last_log_ns is None
+        assert hub.last_log_ns == BASE + 2
         sink.publish(live)
         sink.announce("reconnecting", {"reason": "lost"})
         sink.publish([])
