@@ -33,9 +33,11 @@ def _origin(text: str) -> tuple[str, str, int] | None:
         if (
             url.scheme not in _DEFAULT_PORTS
             or not url.host
-            or url.user
+            or url.user is not None
+            or url.password is not None
             or url.path not in ("", "/")
-            or url.query
+            or url.raw_query_string
+            or url.raw_fragment
         ):
             return None
         return url.scheme, url.host.casefold(), url.port or _DEFAULT_PORTS[url.scheme]

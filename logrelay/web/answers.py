@@ -5,7 +5,9 @@ its private parts for that are touched only here.
 """
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 
 from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestHandler
@@ -16,12 +18,17 @@ logger = logging.getLogger(__name__)
 
 _CODES = {
     400: ("bad_request", "the request is not understood"),
+    403: ("forbidden", "this is not allowed here"),
     404: ("not_found", "there is nothing here"),
     405: ("method_not_allowed", "this method is not supported here"),
     413: ("too_large", "the request is too large"),
     500: ("internal", "the relay failed"),
 }
-_STREAM_SERVER = "logrelay"
+_ALWAYS = {
+    hdrs.SERVER: "logrelay",  # aiohttp's own says which versions there are to attack
+    hdrs.CACHE_CONTROL: "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 def refusal(
@@ -35,7 +42,7 @@ def refusal(
     """A refusal with the JSON body of protocol.md section 1."""
     extra = dict(headers or {})
     if retry_after is not None:
-        extra[hdrs.RETRY_AFTER] = str(int(retry_after))
+        extra[hdrs.RETRY_AFTER] = str(math.ceil(retry_after))
     body = protocol.encode({"error": {"code": code, "message": message}})
     return web.Response(status=status, body=body, content_type="application/json", headers=extra)
 
@@ -65,16 +72,15 @@ async def plain_errors(
         return of_status(500)
 
 
-async def finish(_: web.Request, response: web.StreamResponse) -> None:
+async def finish(_: web.BaseRequest, response: web.StreamResponse) -> None:
     """What every answer carries."""
-    response.headers[hdrs.SERVER] = _STREAM_SERVER
-    if response.status == 101:  # noqa: PLR2004 HTTP
+    if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
+        response.headers[hdrs.SERVER] = _ALWAYS[hdrs.SERVER]
         return
-    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.update(_ALWAYS)
     # aiohttp-cors answers by Origin but doesn't say so (libraries.md 4.4).
     vary = [part.strip() for part in response.headers.get(hdrs.VARY, "").split(",") if part.strip()]
-    if "Origin" not in vary:
+    if "origin" not in map(str.casefold, vary):
         response.headers[hdrs.VARY] = ", ".join([*vary, "Origin"])
 
 
@@ -89,11 +95,13 @@ class _Handler(RequestHandler):
         message: str | None = None,  # noqa: ARG002 it quotes the request
     ) -> web.StreamResponse:
         """Answer with a fixed text, and log what kind of error it was."""
-        logger.info("request unreadable", extra={"kind": type(exc).__name__, "status": status})
+        if not isinstance(exc, ConnectionError):  # someone has left; that's no news
+            logger.info("request unreadable", extra={"kind": type(exc).__name__, "status": status})
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has been begun already")
         response = of_status(status)
-        response.headers[hdrs.SERVER] = _STREAM_SERVER
+        for name, value in _ALWAYS.items():
+            response.headers[name] = value
         response.force_close()
         return response
 

@@ -6,44 +6,28 @@ There is no queue: what a client hasn't been sent yet is what stands in the hist
 import asyncio
 import contextlib
 import logging
-import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
-import attrs
-
-from logrelay.errors import (
-    CloseCode,
-    Disconnect,
-    FilterInvalid,
-    MessageInvalid,
-    Scope,
-    UpstreamRefused,
-)
-from logrelay.relay import timestamps
+from logrelay.errors import Disconnect, FilterInvalid, MessageInvalid
 from logrelay.relay.filters import Filter
 from logrelay.relay.hub import Hub
 from logrelay.relay.records import Entry, LogRecord
 from logrelay.web import frames, protocol
-from logrelay.web.frames import Pages
-from logrelay.web.placing import Placing, recent
+from logrelay.web.endings import failed, flooding, gone, leaves, refused, restart
+from logrelay.web.frames import Page, Pages, passes
+from logrelay.web.greeting import Greeting
+from logrelay.web.limits import ClientLimits
+from logrelay.web.placing import Placing, lost, recent
 from logrelay.web.protocol import FilterCommand, PauseCommand, PingCommand
-from logrelay.web.socket import Socket, flooding, gone
+from logrelay.web.socket import Socket
+from logrelay.web.ticker import Ticker
+
+__all__ = ["Client", "ClientLimits", "Greeting"]
 
 _LOOK = 0.01  # seconds
+_PAGES_AT_ONCE = 4  # of the history, before others get their turn
 
 logger = logging.getLogger(__name__)
-
-
-@attrs.frozen
-class ClientLimits:
-    """Times of one connection in seconds, and how much nonsense it may talk."""
-
-    heartbeat: float = 25.0
-    ping: float = 54.0
-    silence: float = 60.0
-    grace: float = 1.0  # after a stall of our own loop, what has arrived must be read before anyone is judged
-    moment: float = 0.25  # an upstream that takes longer is announced as `connecting`
-    invalid_messages: int = 10
 
 
 class Client:
@@ -57,7 +41,7 @@ class Client:
         *,
         pages: Pages,
         limits: ClientLimits,
-        greeting: "Greeting",
+        greeting: Greeting,
     ) -> None:
         self._socket = socket
         self._hub = hub
@@ -68,7 +52,9 @@ class Client:
         self._filter = placing.filter
         self._position: int | None = None  # None until the client has been placed in the history
         self._paused = False
-        self._replay = 0  # records of the past to show through a new filter before going on
+        self._replay: FilterCommand | None = (
+            None  # a change of filter whose past is to be shown before going on
+        )
         self._last_id: str | None = None
         self._served_ns: int | None = None
         self._invalid = 0
@@ -84,21 +70,29 @@ class Client:
 
     async def run(self) -> Disconnect:
         """Serve until the end, and say which it was; the socket is closed then."""
-        end = Disconnect(CloseCode.INTERNAL, "internal", "the relay failed", retryable=True)
+        end = restart()  # unless something else turns up: what a restart has left, aiohttp cancels
         try:
-            with contextlib.ExitStack() as resources:
-                resources.callback(self._ticking().cancel)
-                resources.enter_context(self._hub.heard_by(self._heard))
-                async with asyncio.TaskGroup() as pumps:
-                    pumps.create_task(self.read_pump())
-                    pumps.create_task(self.write_pump())
-                    pumps.create_task(self._until_ended())
-        except* Disconnect as ends:
-            end = next(_leaves(ends))
-        except* Exception as faults:
-            logger.exception("connection failed", exc_info=faults)
+            end = await self._pumped()
         finally:
             await self._socket.close(end)
+        return end
+
+    async def _pumped(self) -> Disconnect:
+        end = failed()
+        try:
+            with contextlib.ExitStack() as resources:
+                resources.callback(Ticker(self._socket, self._limits, self._beat, self.end).cancel)
+                resources.enter_context(self._hub.heard_by(self._heard))
+                async with asyncio.TaskGroup() as pumps:
+                    for pump in (self.read_pump(), self.write_pump()):
+                        # However a pump ends, a stray cancellation included, it leaves no half a client behind.
+                        pumps.create_task(pump).add_done_callback(lambda _: self.end(gone()))
+                    pumps.create_task(self._until_ended())
+        except* Disconnect as ends:
+            end = next(leaves(ends))
+            end.__traceback__ = None  # its frames would keep this client in memory until the next collection
+        except* Exception as faults:
+            logger.exception("connection failed", exc_info=faults)
         return end
 
     async def _until_ended(self) -> None:
@@ -114,14 +108,12 @@ class Client:
         self._socket.send(protocol.status("draining", {"reconnectInSeconds": seconds}))
 
     async def flushed(self) -> None:
-        """Wait until the client has been sent everything that has arrived so far."""
+        """Wait until the client has been sent everything that has arrived so far, if it has a place in it yet."""
         target = self._hub.history.end
         # Looked at from time to time: it happens once in a life, and an event for it would cost every write.
-        while self._position is None or self._position < target:
-            if self._paused or self._ending.done():
+        while self._position is not None and not self._ending.done():
+            if (self._paused or self._position >= target) and not self._socket.pending:
                 return
-            await asyncio.sleep(_LOOK)
-        while self._socket.pending and not self._ending.done():
             await asyncio.sleep(_LOOK)
 
     def abort(self) -> None:
@@ -132,19 +124,23 @@ class Client:
 
     async def read_pump(self) -> None:
         """Take the client's messages until it leaves."""
-        async for text in self._socket.messages():
-            try:
-                self._obey(protocol.command(text))
-            except (MessageInvalid, FilterInvalid) as error:
-                self._complain(error)
-        self.end(gone())
+        async with contextlib.aclosing(self._socket.messages()) as messages:
+            async for text in messages:
+                try:
+                    self._obey(protocol.command(text))
+                except FilterInvalid as error:
+                    self._socket.send(protocol.error("filter_invalid", str(error), retryable=False))
+                except MessageInvalid as error:
+                    self._complain(error)
+                if self._socket.full:
+                    # Answers are for those who read them: the next message isn't looked at before.
+                    await self._socket.writable()
 
-    def _complain(self, error: MessageInvalid | FilterInvalid) -> None:
-        code = "filter_invalid" if isinstance(error, FilterInvalid) else "message_invalid"
-        self._socket.send(protocol.error(code, str(error), retryable=False))
+    def _complain(self, error: MessageInvalid) -> None:
+        self._socket.send(protocol.error("message_invalid", str(error), retryable=False))
         self._invalid += 1
         if self._invalid >= self._limits.invalid_messages:
-            raise flooding()
+            raise flooding("too many messages that can't be understood")
 
     def _obey(self, command: protocol.Command) -> None:
         if isinstance(command, FilterCommand):
@@ -160,10 +156,9 @@ class Client:
     def _change_filter(self, command: FilterCommand) -> None:
         """Swap the filter; the position stays. A replay shows the past through it, up to that position."""
         self._filter = Filter.parse(command.services, command.search, command.severity)
-        self._socket.send(
-            protocol.status("filter", {"filter": self._greeting.filter(self._filter, self._hub)})
-        )
-        self._replay = command.replay
+        echoed = self._greeting.filter(self._filter, self._hub)
+        self._socket.send(protocol.status("filter", {"filter": echoed}))
+        self._replay = command if command.replay else None
         self._wake.set()
 
     # -- writing ----------------------------------------------------------------------------------------------
@@ -173,28 +168,29 @@ class Client:
         await self._settle()
         await self._place()
         while True:
-            if self._replay:
-                await self._show_past()
+            while self._replay is not None and not self._paused:
+                await self._show_past(self._replay)
             self._advance()
-            if self._behind:
-                await self._socket.writable()
-            else:
+            if not self._behind:
                 self._wake.clear()
                 await self._wake.wait()
-
-    async def _show_past(self) -> None:
-        assert self._position is not None  # noqa: S101 the client has been placed
-        await self._send_all(await recent(self._hub, self._position, self._filter, self._replay))
-        self._replay = 0
+            elif self._socket.full:
+                await self._socket.writable()
+            else:
+                await asyncio.sleep(0)
 
     def _heard(self) -> None:
         """The hub's bell: an up-to-date client is served right here, the pump is for those that are behind."""
-        if self._hub.refusal is not None:
-            self.end(refused(self._hub.refusal))
-        elif self._position is not None:
+        try:
+            if self._hub.refusal is not None:
+                self.end(refused(self._hub.refusal))
+                return
             self._advance()
-            if self._behind:
-                self._wake.set()
+        except Exception:
+            logger.exception("connection failed")
+            self.end(failed())
+        if self._behind:
+            self._wake.set()
 
     @property
     def _behind(self) -> bool:
@@ -203,63 +199,51 @@ class Client:
             self._position is not None
             and self._position < self._hub.history.end
             and not self._paused
-            and not self._replay
+            and self._replay is None
         )
 
     def _advance(self) -> None:
-        """Move the position as far as the socket takes it. Nothing else moves it once the client is placed."""
-        while self._behind and not self._socket.full:
+        """Move the position as far as the socket takes it, a few pages at most; nothing else moves it."""
+        for _ in range(_PAGES_AT_ONCE):
+            if not self._behind or self._socket.full:
+                return
             assert self._position is not None  # noqa: S101 _behind says so
             try:
                 page = self._pages.read(self._position, self._filter)
             except IndexError:
                 self._fall_off(self._position)
-                continue
-            if self._placing.met_again():
-                self._write(self._not_yet_sent(self._position, page.end))
             else:
-                self._socket.write(page.frames)
-                self.sent += page.sent
-            self._position = page.end
-            self._last_id = page.last_id or self._last_id
-            self._served_ns = page.last_ns or self._served_ns
+                self._send_page(self._position, page)
+                self._position = page.end
+
+    def _send_page(self, position: int, page: Page) -> None:
+        fresh = self._placing.fresh(self._hub.history, position, page.end)
+        if fresh is None:
+            self._socket.write(page.frames)
+            self.sent += page.sent
+        else:
+            self._write([entry for entry in fresh if passes(entry, self._filter)])
+        self._last_id = page.last_id or self._last_id
+        self._served_ns = page.last_ns or self._served_ns
 
     def _fall_off(self, position: int) -> None:
         """The history has overrun the client: say how much it has missed, then go on with the oldest entry."""
-        history = self._hub.history
-        count = history.passed_over(position)
-        oldest = next((entry for entry in history.read(history.first) if isinstance(entry, LogRecord)), None)
-        data = {
-            "count": count,
-            "from": None if self._served_ns is None else timestamps.render(self._served_ns),
-            "to": None if oldest is None else timestamps.render(oldest.ns),
-        }
+        data = lost(self._hub.history, position, self._served_ns)
         self._socket.send(protocol.status("lost", data))
-        self.lost += count
-        self._position = history.first
-
-    def _not_yet_sent(self, start: int, end: int) -> list[Entry]:
-        """Entries of the history that the backfill hasn't brought already (the seam of a resume)."""
-        entries = self._hub.history.read(start, most=end - start)
-        already = self._placing.already
-        return [
-            entry
-            for entry in entries
-            if not isinstance(entry, LogRecord) or (self._filter.matches(entry) and entry.id not in already)
-        ]
+        self.lost += data["count"]
+        self._position = self._hub.history.first
 
     def _write(self, entries: Sequence[Entry]) -> None:
         self._socket.write(frames.of_entries(entries))
         self.sent += sum(1 for entry in entries if isinstance(entry, LogRecord))
 
-    # -- the beginning ------------------------------------------------------------------------------------------
+    # -- what doesn't come from a position --------------------------------------------------------------------
 
     async def _settle(self) -> None:
         """Wait for the upstream, and say so when that takes longer than a moment."""
         if not await self._hub.settled(self._limits.moment):
-            self._socket.send(
-                protocol.status("connecting", {"environmentId": self._hub.environment_id} | self._upstream())
-            )
+            about = {"environmentId": self._hub.environment_id, "upstream": self._hub.upstream.describe()}
+            self._socket.send(protocol.status("connecting", about))
             await self._hub.settled()
         if self._hub.refusal is not None:
             raise refused(self._hub.refusal)
@@ -268,146 +252,45 @@ class Client:
         """Find the client's position, tell it the outcome, and send what lies before that position."""
         placing = self._placing
         await placing.prepare(self._hub)
-        described = self._greeting.connected(self._hub, placing)
+        described = self._greeting.connected(self._hub, placing, self._filter)
         self._socket.send(protocol.status("connected", described))
-        async for entries in placing.backfill(self._hub):
-            await self._send_all([entry for entry in entries if self._passes(entry)])
-            last = next((entry for entry in reversed(entries) if isinstance(entry, LogRecord)), None)
-            if last is not None:
-                self._last_id, self._served_ns = last.id, last.ns
+        async with contextlib.aclosing(placing.backfill(self._hub)) as past:
+            async for entries in past:
+                await self._send_all(entries)
+                self._served(
+                    next((entry for entry in reversed(entries) if isinstance(entry, LogRecord)), None)
+                )
         position = placing.position
         if placing.tail:
             position = self._hub.history.end
-            await self._send_all(await recent(self._hub, position, self._filter, placing.tail))
-        before = self._hub.history.before(position)
-        if before is not None:
-            self._last_id, self._served_ns = before.id, before.ns
+            if self._replay is None:  # which will show the past itself
+                await self._send_all(await recent(self._hub, position, self._filter, placing.tail))
+        self._served(self._hub.history.before(position))
         self._position = position
 
-    def _passes(self, entry: Entry) -> bool:
-        return not isinstance(entry, LogRecord) or self._filter.matches(entry)
+    async def _show_past(self, asked: FilterCommand) -> None:
+        """Show the past up to the position, unless another change of the filter makes that pointless."""
+        assert self._position is not None  # noqa: S101 the client has been placed
+        past = await recent(self._hub, self._position, self._filter, asked.replay)
+        await self._send_all(past, asked)
+        if self._replay is asked:
+            self._replay = None
 
-    async def _send_all(self, entries: Sequence[Entry]) -> None:
-        """Send entries that aren't read from a position, as fast as the socket takes them."""
-        for start in range(0, len(entries), 500):
-            self._write(entries[start : start + 500])
+    async def _send_all(self, entries: Sequence[Entry], asked: FilterCommand | None = None) -> None:
+        """Send entries through the filter of the moment; a replay that isn't the latest `asked` for is given up."""
+        for portion in frames.portions(entries):
+            while self._paused:
+                self._wake.clear()
+                await self._wake.wait()
             if self._socket.full:
                 await self._socket.writable()
+            if asked is not None and self._replay is not asked:
+                return
+            self._write([entry for entry in portion if passes(entry, self._filter)])
 
-    # -- time -----------------------------------------------------------------------------------------------------
-
-    def _ticking(self) -> "_Ticker":
-        return _Ticker(self._limits, self._socket, self._beat, self.end)
+    def _served(self, record: LogRecord | None) -> None:
+        if record is not None:
+            self._last_id, self._served_ns = record.id, record.ns
 
     def _beat(self) -> None:
-        hub = self._hub
-        data = {"lastId": self._last_id} | self._upstream()
-        data["lastLogAt"] = None if hub.last_log_ns is None else timestamps.render(hub.last_log_ns)
-        data["viewers"] = hub.viewers
-        self._socket.send(protocol.heartbeat(data))
-
-    def _upstream(self) -> dict[str, object]:
-        return {"upstream": self._hub.upstream.describe()}
-
-
-class Greeting:
-    """What `connected` says besides the client's own place; the same for all clients of this process."""
-
-    def __init__(self, *, version: str, heartbeat: float, max_connections: int) -> None:
-        self._version = version
-        self._limits = {"heartbeatSeconds": heartbeat, "maxConnections": max_connections}
-
-    def filter(self, wanted: Filter, hub: Hub) -> dict[str, object]:
-        """The filter as understood; service names that nobody knows are named."""
-        echoed: dict[str, object] = {
-            "services": list(wanted.services),
-            "search": wanted.search,
-            "severity": wanted.severity,
-        }
-        unknown = wanted.unknown(hub.description.services)
-        return echoed | {"unknownServices": unknown} if unknown else echoed
-
-    def connected(self, hub: Hub, placing: Placing) -> dict[str, object]:
-        """`data` of the `connected` message."""
-        return {
-            "environmentId": hub.environment_id,
-            "environmentName": hub.description.name,
-            "protocol": protocol.VERSION,
-            "services": [{"id": identity, "name": name} for identity, name in hub.description.services],
-            "filter": self.filter(placing.filter, hub),
-            "resume": placing.outcome,
-            "limits": self._limits,
-            "upstream": hub.upstream.describe(),
-            "viewers": hub.viewers,
-            "version": self._version,
-        }
-
-
-class _Ticker:
-    """One timer for a connection's heartbeats, pings and silence."""
-
-    def __init__(
-        self,
-        limits: ClientLimits,
-        socket: Socket,
-        beat: Callable[[], None],
-        end: Callable[[Disconnect], None],
-    ) -> None:
-        self._limits = limits
-        self._socket = socket
-        self._beat = beat
-        self._end = end
-        self._loop = asyncio.get_running_loop()
-        now = self._loop.time()
-        # The first beat comes somewhere within the first interval's last tenth, so that a crowd that came together
-        # doesn't beat together for ever.
-        self._next_beat = now + limits.heartbeat * random.uniform(0.9, 1.0)  # noqa: S311 jitter is no secret
-        self._next_ping = now + limits.ping
-        self._suspected = False
-        self._timer = self._loop.call_at(self._due(), self._tick)
-
-    def cancel(self) -> None:
-        """Stop."""
-        self._timer.cancel()
-
-    def _due(self) -> float:
-        if self._suspected:
-            return self._loop.time() + self._limits.grace
-        return min(self._next_beat, self._next_ping, self._socket.last_seen + self._limits.silence)
-
-    def _tick(self) -> None:
-        now = self._loop.time()
-        if now >= self._socket.last_seen + self._limits.silence:
-            if self._suspected:
-                end = gone()
-                end.abort = True
-                self._end(end)
-                return
-            self._suspected = True
-        else:
-            self._suspected = False
-        if now >= self._next_beat:
-            self._next_beat = now + self._limits.heartbeat
-            if not self._socket.full:
-                self._beat()
-        if now >= self._next_ping:
-            self._next_ping = now + self._limits.ping
-            self._socket.ping()
-        self._timer = self._loop.call_at(self._due(), self._tick)
-
-
-def refused(refusal: UpstreamRefused) -> Disconnect:
-    """What a refusal of Railway's means to a client."""
-    if refusal.scope is Scope.ENVIRONMENT:
-        message = "Railway knows no such environment, or the relay's token can't see it"
-        return Disconnect(CloseCode.UNKNOWN_ENVIRONMENT, "unknown_environment", message)
-    return Disconnect(CloseCode.UPSTREAM_REFUSED, "upstream_refused", refusal.reason, retryable=True)
-
-
-def _leaves(group: BaseExceptionGroup[Disconnect]) -> Iterator[Disconnect]:
-    """The exceptions of a group, however deep they lie."""
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
+        self._socket.send(protocol.heartbeat(self._greeting.heartbeat(self._hub, self._last_id)))

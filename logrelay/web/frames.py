@@ -4,7 +4,7 @@ A server's frames are not masked (RFC 6455 section 5.1), so the bytes are the sa
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
@@ -52,6 +52,23 @@ def of_entries(entries: Iterable[Entry]) -> bytes:
     )
 
 
+def passes(entry: Entry, wanted: Filter) -> bool:
+    """Whether a client with this filter gets the entry. Notices are for everyone; a filter speaks of records."""
+    return not isinstance(entry, LogRecord) or wanted.matches(entry)
+
+
+def portions(entries: Sequence[Entry], *, most: int = 500, room: int = 262_144) -> Iterator[Sequence[Entry]]:
+    """The entries in portions that may be written at once: so many, and so many bytes (but at least one)."""
+    start, left = 0, room
+    for place, entry in enumerate(entries):
+        if place > start and (place - start >= most or left < entry.cost):
+            yield entries[start:place]
+            start, left = place, room
+        left -= entry.cost
+    if start < len(entries):
+        yield entries[start:]
+
+
 @attrs.frozen
 class Page:
     """What one read of the history gives: frames to write, where to go on, and the last record read.
@@ -69,30 +86,35 @@ class Page:
 class Pages:
     """Reads one history for all of its clients. Equal reads between two appends are made once."""
 
-    _MOST = 256
+    _MOST = 256  # pages
+    _ROOM = 4 * 1024 * 1024  # bytes of frames that are kept for others
 
     def __init__(self, history: History) -> None:
         self._history = history
         self._end = -1
         self._made: dict[tuple[int, Filter], Page] = {}
+        self._bytes = 0
 
     def __repr__(self) -> str:
         return f"<Pages {len(self._made)} at {self._end}>"
 
     def read(self, start: int, wanted: Filter) -> Page:
         """The page from number `start` on. Raises IndexError when `start` has been evicted."""
-        if self._end != self._history.end or len(self._made) > self._MOST:
+        if self._end != self._history.end or len(self._made) >= self._MOST or self._bytes >= self._ROOM:
             self._made.clear()
+            self._bytes = 0
             self._end = self._history.end
         page = self._made.get((start, wanted))
         if page is None or start < self._history.first:
             page = self._made[start, wanted] = self._make(start, wanted)
+            self._bytes += len(page.frames)
         return page
 
     def _make(self, start: int, wanted: Filter) -> Page:
         entries = self._history.read(start)
-        # Notices are for everyone; a filter speaks of records.
-        chosen = [entry for entry in entries if not isinstance(entry, LogRecord) or wanted.matches(entry)]
+        chosen: Sequence[Entry] = entries
+        if not wanted.everything:
+            chosen = [entry for entry in entries if passes(entry, wanted)]
         last = next((entry for entry in reversed(entries) if isinstance(entry, LogRecord)), None)
         return Page(
             end=start + len(entries),

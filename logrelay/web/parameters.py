@@ -12,6 +12,7 @@ OVERLAP_LIMIT = 60  # seconds
 TAIL_LIMIT = 10_000  # records
 TAIL_DEFAULT = 100
 _ID_LIMIT = 100  # characters
+_STAMP_LIMIT = 64  # characters
 
 
 def read(query: MultiMapping[str], limits: ResumeLimits) -> Placing:
@@ -48,14 +49,27 @@ def _resume(query: MultiMapping[str]) -> Request | None:
     request: Request | None = None
     if stamp is not None:
         try:
-            request = Request(None, timestamps.parse(stamp))
+            request = _within_time(
+                Request(None, timestamps.parse(stamp[: _STAMP_LIMIT + 1])), stamp, _STAMP_LIMIT
+            )
         except ValueError:
             raise ParameterInvalid(
                 "lastTimestamp: an RFC 3339 timestamp such as 2026-11-23T03:21:30.033333123Z"
             ) from None
     if identity is not None:
         try:
-            request = Request.from_id(identity[: _ID_LIMIT + 1], overlap)
+            request = _within_time(Request.from_id(identity[: _ID_LIMIT + 1], overlap), identity, _ID_LIMIT)
         except ValueError:
             raise ParameterInvalid("lastId: the id of a record as it was received") from None
+    return request
+
+
+def _within_time(request: Request, text: str, most: int) -> Request:
+    """The same request. Raises ValueError for one that is too long, or whose stamp can't be written again.
+
+    An offset can move the first and last days that there are out of the calendar.
+    """
+    if len(text) > most:
+        raise ValueError("too long")
+    timestamps.render(request.ns)
     return request

@@ -1,6 +1,5 @@
 """Messages in and out, as protocol.md sections 2 and 3 have them. Encodes and decodes; decides nothing."""
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -113,8 +112,8 @@ _converter.register_structure_hook_func(
 def command(text: str) -> Command:
     """Read a client's message. Raises MessageInvalid with a sentence that never repeats the message."""
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError) as failure:
+        body = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as failure:
         raise MessageInvalid("not JSON") from failure
     if not isinstance(body, dict) or not isinstance(body.get("type"), str):
         raise MessageInvalid("not an object with a type")
@@ -125,6 +124,16 @@ def command(text: str) -> Command:
         read = _converter.structure(body, wanted)
     except (cattrs.BaseValidationError, TypeError, ValueError) as failure:
         raise MessageInvalid(f"{body['type']}: a field has the wrong type") from failure
+    if isinstance(read, PingCommand):
+        _check_echo(read.id)
     if isinstance(read, FilterCommand) and not 0 <= read.replay <= REPLAY_LIMIT:
         raise MessageInvalid(f"filter: replay is a number from 0 to {REPLAY_LIMIT}")
     return read
+
+
+def _check_echo(identity: Any) -> None:
+    """Raise MessageInvalid for an id that can't be sent back, because it is nested too deeply."""
+    try:
+        pong(identity)
+    except (ValueError, RecursionError, OverflowError) as failure:
+        raise MessageInvalid("ping: an id that can't be sent back") from failure

@@ -31,3 +31,9 @@ def add_routes(
         cors.add(route)
     app.middlewares.append(answers.plain_errors)
     app.on_response_prepare.append(answers.finish)
+
+    async def end(_: web.Application) -> None:
+        await streams.drain()
+
+    # Whoever runs the application may end it without a word before: streams are told all the same.
+    app.on_shutdown.append(end)

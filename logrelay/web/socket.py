@@ -6,16 +6,19 @@ Frames are written ready-made to the transport, beside aiohttp's own writer; bot
 import asyncio
 import contextlib
 import socket as stdlib_socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import attrs
-from aiohttp import WSMsgType, web
+from aiohttp import WSMsgType, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
 from logrelay.errors import CloseCode, Disconnect
 from logrelay.web import frames, protocol
+from logrelay.web.endings import flooding, gone
 
 MESSAGE_LIMIT = 16 * 1024  # bytes of a client's message
+_REASON_LIMIT = 123  # bytes of a close frame's reason (RFC 6455 section 5.5)
+_LOOKS = 5  # without a byte that moved, before the peer counts as stuck
 
 
 @attrs.frozen
@@ -26,22 +29,6 @@ class SocketLimits:
     closing: float = 2.0
     messages_per_second: int = 20
     send_buffer: int = 64 * 1024
-
-
-def gone() -> Disconnect:
-    """The peer has left or can't be reached: there is nothing more to say."""
-    return Disconnect(CloseCode.NORMAL)
-
-
-def too_slow() -> Disconnect:
-    """The peer's writes have stopped."""
-    message = "a write made no progress for too long"
-    return Disconnect(CloseCode.TOO_SLOW, "too_slow", message, retryable=True, abort=True)
-
-
-def flooding() -> Disconnect:
-    """The peer sends more than anyone needs to."""
-    return Disconnect(CloseCode.FLOODING, "flooding", "too many messages")
 
 
 class Socket:
@@ -64,6 +51,8 @@ class Socket:
         self._loop = asyncio.get_running_loop()
         self.last_seen = self._loop.time()
         self.written = 0  # bytes
+        self._taken = 0  # bytes that had left at the last look
+        self._still = 0  # looks in a row that found the same bytes waiting
         self._second = 0.0
         self._in_second = 0
         self._prepare()
@@ -74,6 +63,8 @@ class Socket:
     @classmethod
     async def upgraded(cls, request: web.Request, limits: SocketLimits) -> "Socket":
         """Answer the upgrade. Raises web.HTTPBadRequest for a broken handshake, ConnectionError when it's too late."""
+        if not request.headers.get(hdrs.SEC_WEBSOCKET_KEY, "").isascii():
+            raise web.HTTPBadRequest  # aiohttp 3.14.5 fails with a ValueError on it
         response = web.WebSocketResponse(
             autoping=False,  # pings and pongs are signs of life, and count against floods
             compress=False,  # it costs 110 KiB a client (faults.md, Hardening)
@@ -108,8 +99,8 @@ class Socket:
         return self.pending >= self._transport.get_write_buffer_limits()[1]
 
     def write(self, ready: bytes) -> None:
-        """Write ready-made frames; never waits."""
-        if ready and not self._transport.is_closing():
+        """Write ready-made frames; never waits. After the close frame nothing is written any more."""
+        if ready and not self.response.closed and not self._transport.is_closing():
             self.written += len(ready)
             self._transport.write(ready)
 
@@ -122,31 +113,45 @@ class Socket:
         self.write(frames.ping())
 
     async def writable(self) -> None:
-        """Wait until the peer has taken enough. Raises Disconnect when its writes make no progress at all.
+        """Wait until the peer has taken enough. Raises Disconnect when it has left.
 
-        A drain that takes long is only a slow reader; no progress means that the buffer doesn't shrink.
+        May be waited for more than once at a time, but cancelled only when the connection ends: aiohttp keeps a
+        cancelled drain's future, which breaks all later drains of the connection.
         """
-        least = self.pending
-        moved = self._loop.time()
-        # Cancelling a drain breaks all later ones on this connection (aiohttp keeps its cancelled future), so it is
-        # only looked at from outside.
         draining = asyncio.ensure_future(self._writer.drain())
+        draining.add_done_callback(_looked_at)
         try:
-            while not draining.done():
-                await asyncio.wait([draining], timeout=self._limits.write_timeout / 10)
-                if self.pending < least:
-                    least = self.pending
-                    moved = self._loop.time()
-                elif not draining.done() and self._loop.time() - moved >= self._limits.write_timeout:
-                    raise too_slow()
+            await asyncio.wait([draining])
         finally:
             draining.cancel()
-        if draining.cancelled() or draining.exception() is not None:
+        if draining.cancelled() or draining.exception() is not None or self._transport.is_closing():
             raise gone()
+
+    @property
+    def look_every(self) -> float:
+        """How often `stuck` is to be asked, in seconds."""
+        return self._limits.write_timeout / _LOOKS
+
+    def stuck(self) -> bool:
+        """Whether the peer's writes have made no progress for the write timeout; to be asked at each `look_every`.
+
+        Progress is a byte that has left the buffer, however slowly: who reads at all is only a slow reader, and
+        alive, although its pong may still be behind what it has to read first. Looks are counted instead of seconds,
+        so that a stall of our own loop counts as one.
+        """
+        taken = self.written - self.pending
+        if taken == self._taken and self.pending:
+            self._still += 1
+        else:
+            self._still = 0
+            if self.pending:
+                self.last_seen = self._loop.time()
+        self._taken = taken
+        return self._still >= _LOOKS
 
     # -- reading ------------------------------------------------------------------------------------------
 
-    async def messages(self) -> AsyncIterator[str]:
+    async def messages(self) -> AsyncGenerator[str]:
         """The peer's text messages until it leaves. Raises Disconnect for what ends a connection."""
         while True:
             message = await self.response.receive()
@@ -183,7 +188,7 @@ class Socket:
             if not self.response.closed:
                 self._say(end)
                 async with asyncio.timeout(self._limits.closing):
-                    await self.response.close(code=end.code, message=end.message[:120].encode(), drain=False)
+                    await self.response.close(code=end.code, message=_reason(end.message), drain=False)
         except (TimeoutError, ConnectionError):
             pass
         finally:
@@ -199,3 +204,14 @@ class Socket:
     def abort(self) -> None:
         """Free the socket at once."""
         self._transport.abort()
+
+
+def _looked_at(draining: asyncio.Future[None]) -> None:
+    """Take note of a drain's failure, so that asyncio doesn't complain of it when nobody waits any more."""
+    if not draining.cancelled():
+        draining.exception()
+
+
+def _reason(message: str) -> bytes:
+    """As much of a sentence as a close frame holds, cut between characters."""
+    return message.encode()[:_REASON_LIMIT].decode(errors="ignore").encode()

@@ -13,15 +13,21 @@ from aiohttp import hdrs, web
 
 from logrelay.errors import CloseCode, Disconnect, FilterInvalid, ParameterInvalid
 from logrelay.relay.hub import Hub, Hubs
-from logrelay.web import parameters
+from logrelay.web import parameters, protocol
 from logrelay.web.access import Environments, Origins, Places
 from logrelay.web.answers import refusal
-from logrelay.web.client import Client, ClientLimits, Greeting
+from logrelay.web.client import Client
+from logrelay.web.endings import failed, restart
 from logrelay.web.frames import Pages
+from logrelay.web.greeting import Greeting
+from logrelay.web.limits import ClientLimits
 from logrelay.web.placing import ResumeLimits
 from logrelay.web.socket import Socket, SocketLimits
 
 logger = logging.getLogger(__name__)
+
+_COMEBACK = 1.0  # seconds after which those who come while the relay ends may try again
+_LOGGED = 64  # characters of an environment's id that hasn't been admitted
 
 
 @attrs.frozen
@@ -92,7 +98,7 @@ class Streams:
             headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
             return refusal(426, "upgrade_required", message, headers=headers)
         if self.draining:
-            return refusal(503, "draining", "the relay is about to restart", retry_after=1)
+            return refusal(503, "draining", "the relay is about to restart", retry_after=_COMEBACK)
         if not self._origins.admits(request.headers.get(hdrs.ORIGIN), request.headers.get(hdrs.HOST)):
             return refusal(403, "origin_not_allowed", "this origin may not open a stream here")
         if self.crowded or not self._places.free:
@@ -103,24 +109,13 @@ class Streams:
     async def _serve(self, request: web.Request, socket: Socket) -> None:
         """One connection after its upgrade; refusals are messages from here on, because browsers can read those."""
         environment_id = request.match_info["environment_id"]
-        about: dict[str, object] = {"connection": next(self._numbers), "environment": environment_id}
+        about: dict[str, object] = {
+            "connection": next(self._numbers),
+            "environment": environment_id[:_LOGGED],
+        }
         began = time.monotonic()
         try:
-            self._environments.admit(environment_id)
-            placing = parameters.read(request.query, self._limits.resume)
-            with self._places.of_environment(environment_id):
-                async with self._hubs.joined(environment_id) as hub:
-                    pages = self._pages.setdefault(hub, Pages(hub.history))
-                    client = Client(
-                        socket,
-                        hub,
-                        placing,
-                        pages=pages,
-                        limits=self._limits.client,
-                        greeting=self._greeting,
-                    )
-                    end = await self._run(client, about)
-                    about |= {"sent": client.sent, "lost": client.lost, "bytes": socket.written}
+            end = await self._served(request, socket, environment_id, about)
         except (ParameterInvalid, FilterInvalid) as error:
             code = "filter_invalid" if isinstance(error, FilterInvalid) else "parameter_invalid"
             end = Disconnect(CloseCode.PARAMETERS, code, str(error))
@@ -128,10 +123,34 @@ class Streams:
         except Disconnect as refused:
             end = refused
             await socket.close(end)
-        seconds = round(time.monotonic() - began, 3)
-        logger.info(
-            "stream closed", extra=about | {"code": int(end.code), "error": end.error, "seconds": seconds}
-        )
+        except Exception:
+            logger.exception("connection failed", extra=about)
+            end = failed()
+            await socket.close(end)
+        about |= {"code": int(end.code), "error": end.error, "bytes": socket.written}
+        logger.info("stream closed", extra=about | {"seconds": round(time.monotonic() - began, 3)})
+
+    async def _served(
+        self, request: web.Request, socket: Socket, environment_id: str, about: dict[str, object]
+    ) -> Disconnect:
+        """Admit and serve one client to its end; raises what it is refused for."""
+        if self.draining:  # since the upgrade was begun
+            socket.send(protocol.status("draining", {"reconnectInSeconds": _COMEBACK}))
+            raise restart()
+        self._environments.admit(environment_id)
+        placing = parameters.read(request.query, self._limits.resume)
+        with self._places.of_environment(environment_id):
+            async with self._hubs.joined(environment_id) as hub:
+                pages = self._pages.get(hub)
+                if pages is None:
+                    pages = self._pages[hub] = Pages(hub.history)
+                client = Client(
+                    socket, hub, placing, pages=pages, limits=self._limits.client, greeting=self._greeting
+                )
+                try:
+                    return await self._run(client, about)
+                finally:
+                    about |= {"sent": client.sent, "lost": client.lost}
 
     async def _run(self, client: Client, about: dict[str, object]) -> Disconnect:
         logger.info("stream opened", extra=about | {"clients": self.clients + 1})
@@ -157,7 +176,7 @@ class Streams:
             for task in pending:
                 task.cancel()
         for client in clients:
-            client.end(Disconnect(CloseCode.RESTART))
+            client.end(restart())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.socket.closing + 0.5):
                 await self._empty.wait()

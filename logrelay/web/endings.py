@@ -1,0 +1,48 @@
+"""How connections end, by name: the `Disconnect` values of protocol.md section 4 that more than one module needs."""
+
+from collections.abc import Iterator
+
+from logrelay.errors import CloseCode, Disconnect, Scope, UpstreamRefused
+
+
+def gone(*, silent: bool = False) -> Disconnect:
+    """The peer has left, or gives no sign of life: there is nothing more to say."""
+    return Disconnect(CloseCode.NORMAL, abort=silent)
+
+
+def failed() -> Disconnect:
+    """A fault of ours."""
+    return Disconnect(CloseCode.INTERNAL, "internal", "the relay failed", retryable=True)
+
+
+def restart() -> Disconnect:
+    """The relay ends; `draining` has said so before."""
+    return Disconnect(CloseCode.RESTART)
+
+
+def too_slow() -> Disconnect:
+    """The peer's writes have stopped."""
+    message = "a write made no progress for too long"
+    return Disconnect(CloseCode.TOO_SLOW, "too_slow", message, retryable=True, abort=True)
+
+
+def flooding(message: str = "too many messages") -> Disconnect:
+    """The peer sends more than anyone needs to."""
+    return Disconnect(CloseCode.FLOODING, "flooding", message)
+
+
+def refused(refusal: UpstreamRefused) -> Disconnect:
+    """What a refusal of Railway's means to a client."""
+    if refusal.scope is Scope.ENVIRONMENT:
+        message = "Railway knows no such environment, or the relay's token can't see it"
+        return Disconnect(CloseCode.UNKNOWN_ENVIRONMENT, "unknown_environment", message)
+    return Disconnect(CloseCode.UPSTREAM_REFUSED, "upstream_refused", refusal.reason, retryable=True)
+
+
+def leaves(group: BaseExceptionGroup[Disconnect]) -> Iterator[Disconnect]:
+    """The ends in a group of exceptions, however deep they lie."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error
