@@ -25,8 +25,9 @@ from logrelay.settings import Settings
 from logrelay.web import routes
 from logrelay.web.access import Environments, Origins, Places, is_loopback
 from logrelay.web.answers import Runner
-from logrelay.web.client import ClientLimits, Greeting
+from logrelay.web.greeting import Greeting
 from logrelay.web.health import Health
+from logrelay.web.limits import ClientLimits
 from logrelay.web.placing import ResumeLimits
 from logrelay.web.socket import SocketLimits
 from logrelay.web.stream import StreamLimits, Streams
@@ -63,7 +64,9 @@ def build(settings: Settings) -> web.Application:
         ),
         limits=_stream_limits(settings),
     )
-    health = Health(hubs, streams)
+    health = Health(
+        hubs, streams, lambda: {"left": gateway.budget.left, "perHour": settings.queries_per_hour}
+    )
     app[GATEWAY], app[HUBS], app[STREAMS], app[HEALTH] = gateway, hubs, streams, health
     routes.add_routes(app, streams, health, base_path=settings.base_path, origins=settings.allowed_origins)
 
@@ -180,7 +183,7 @@ async def _learn_environment(gateway: Gateway, environments: Environments) -> No
     backoff = Backoff()
     while True:
         try:
-            environments.allowed = frozenset({await gateway.own_environment()})
+            environments.learn(await gateway.own_environment())
         except UpstreamError as error:
             delay = max(backoff.lost(time.monotonic()), gateway.gate.wait)
             logger.warning(

@@ -132,6 +132,13 @@ class Hub:
                 # No viewer hurts another: the rest must hear the bell all the same.
                 logger.exception("listener failed", extra={"environment": self.environment_id})
 
+    def live_from(self, joined: int) -> int:
+        """Where live begins for one who joined when the history ended at `joined`.
+
+        What came in after that is live to him, though not the seed, which is the past to everyone.
+        """
+        return max(joined, self.history.seeded, self.history.first)
+
     def past(self, start_ns: int, end_ns: int) -> AsyncIterator[Sequence[Entry]]:
         """Records of the time before the history, from the upstream; see Upstream.past."""
         return self._source.past(start_ns, end_ns)

@@ -1,5 +1,6 @@
 """Who may connect: origins, environments, and how many at once. Decides; answers nothing itself."""
 
+import asyncio
 import contextlib
 import ipaddress
 import re
@@ -101,6 +102,20 @@ class Environments:
 
     allowed: frozenset[str] | None = None
     everything: bool = False
+    patience: float = 5.0  # seconds that a client waits where nothing is known yet
+    _told: asyncio.Event = attrs.Factory(asyncio.Event)
+
+    def learn(self, environment_id: str) -> None:
+        """This one may be streamed, and no other."""
+        self.allowed = frozenset({environment_id})
+        self._told.set()
+
+    async def learned(self) -> None:
+        """Wait until it is known which may be streamed, for as long as a client's patience lasts."""
+        if self.allowed is None and not self.everything:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.patience):
+                    await self._told.wait()
 
     def admit(self, environment_id: str) -> None:
         """Raises Disconnect when this environment may not be streamed; Railway isn't asked for that."""

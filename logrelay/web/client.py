@@ -22,8 +22,6 @@ from logrelay.web.protocol import FilterCommand, PauseCommand, PingCommand
 from logrelay.web.socket import Socket
 from logrelay.web.ticker import Ticker
 
-__all__ = ["Client", "ClientLimits", "Greeting"]
-
 _LOOK = 0.01  # seconds
 _PAGES_AT_ONCE = 4  # of the history, before others get their turn
 
@@ -50,11 +48,10 @@ class Client:
         self._limits = limits
         self._greeting = greeting
         self._filter = placing.filter
+        self._joined = hub.history.end
         self._position: int | None = None  # None until the client has been placed in the history
         self._paused = False
-        self._replay: FilterCommand | None = (
-            None  # a change of filter whose past is to be shown before going on
-        )
+        self._replay: FilterCommand | None = None  # a change of filter whose past is to be shown first
         self._last_id: str | None = None
         self._served_ns: int | None = None
         self._invalid = 0
@@ -251,7 +248,7 @@ class Client:
     async def _place(self) -> None:
         """Find the client's position, tell it the outcome, and send what lies before that position."""
         placing = self._placing
-        await placing.prepare(self._hub)
+        await placing.prepare(self._hub, self._joined)
         described = self._greeting.connected(self._hub, placing, self._filter)
         self._socket.send(protocol.status("connected", described))
         async with contextlib.aclosing(placing.backfill(self._hub)) as past:
@@ -261,10 +258,8 @@ class Client:
                     next((entry for entry in reversed(entries) if isinstance(entry, LogRecord)), None)
                 )
         position = placing.position
-        if placing.tail:
-            position = self._hub.history.end
-            if self._replay is None:  # which will show the past itself
-                await self._send_all(await recent(self._hub, position, self._filter, placing.tail))
+        if placing.tail and self._replay is None:  # a replay will show the past itself
+            await self._send_all(await recent(self._hub, position, self._filter, placing.tail))
         self._served(self._hub.history.before(position))
         self._position = position
 

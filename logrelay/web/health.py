@@ -1,5 +1,7 @@
 """/healthz and /readyz. No secrets, and nothing that depends on Railway decides whether the process lives."""
 
+from collections.abc import Callable, Mapping
+
 from aiohttp import web
 
 from logrelay.relay.hub import Hubs
@@ -10,9 +12,12 @@ from logrelay.web.stream import Streams
 class Health:
     """Answers orchestrators (protocol.md section 6)."""
 
-    def __init__(self, hubs: Hubs, streams: Streams) -> None:
+    def __init__(
+        self, hubs: Hubs, streams: Streams, budget: Callable[[], Mapping[str, object]] | None = None
+    ) -> None:
         self._hubs = hubs
         self._streams = streams
+        self._budget = budget
         self.started = False
 
     async def live(self, request: web.Request) -> web.Response:  # noqa: ARG002 every caller gets the same answer
@@ -30,11 +35,14 @@ class Health:
             }
             for hub in self._hubs
         }
+        body: dict[str, object] = {"environments": environments}
+        if self._budget is not None:
+            body["budget"] = self._budget()
         if self._streams.draining or not self.started:
             state = "draining" if self._streams.draining else "starting"
-            return _json(503, {"state": state, "environments": environments})
+            return _json(503, {"state": state} | body)
         away = any(hub.upstream.state not in {"live", "connecting"} for hub in self._hubs)
-        return _json(200, {"state": "degraded" if away else "ready", "environments": environments})
+        return _json(200, {"state": "degraded" if away else "ready"} | body)
 
 
 def _json(status: int, body: object) -> web.Response:

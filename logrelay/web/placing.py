@@ -14,7 +14,7 @@ from logrelay.relay.filters import Filter
 from logrelay.relay.history import History
 from logrelay.relay.hub import Hub
 from logrelay.relay.records import Entry, LogRecord, Notice
-from logrelay.relay.resume import Plan, Request
+from logrelay.relay.resume import Outcome, Plan, Request
 
 _SECOND = 1_000_000_000
 _SCANNED_AT_ONCE = 2000  # entries, before other clients get their turn
@@ -27,8 +27,8 @@ class ResumeLimits:
     seconds: float = 3600.0  # before the newest record
     records: int = 20_000
     retention: float = (
-        7 * 86_400.0
-    )  # seconds that Railway keeps logs on its smallest paid plan (facts.md section 9)
+        604_800.0  # seconds that Railway keeps logs on its smallest paid plan (facts.md section 9)
+    )
     seam: float = 300.0  # seconds during which a fetched record may still arrive by the live stream
 
 
@@ -51,10 +51,13 @@ class Placing:
         self._forget_at: float | None = None
         self._forget_after: int | None = None  # a number of the history
 
-    async def prepare(self, hub: Hub) -> None:
-        """Plan, and fetch the first page where the history doesn't reach back, so that the outcome is true."""
+    async def prepare(self, hub: Hub, joined: int | None = None) -> None:
+        """Plan, and fetch the first page where the history doesn't reach back, so that the outcome is true.
+
+        `joined` is where the history ended when the client came; what has arrived since is live to it.
+        """
         history = hub.history
-        self.position = history.end
+        self.position = live = history.end if joined is None else hub.live_from(joined)
         if self._request is None:
             return
         plan = resume.plan(
@@ -63,7 +66,7 @@ class Placing:
         if plan.fetch_from is not None and history.floor_ns is not None:
             plan = await self._fetch_first(hub, plan, self._request, plan.fetch_from, history.floor_ns)
         self._plan = plan
-        self.position = plan.position
+        self.position = live if plan.outcome is Outcome.NONE else plan.position
         self.outcome = plan.describe()
 
     async def _fetch_first(

@@ -144,7 +144,7 @@ def reference_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(REFERENCE / name, folder)
     command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
     try:
-        subprocess.run(  # noqa: S603 the command is written here
+        subprocess.run(
             command, cwd=folder, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS
         )
     except subprocess.CalledProcessError as error:

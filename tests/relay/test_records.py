@@ -82,7 +82,7 @@ def test_a_key_is_the_same_in_every_process_and_version() -> None:
     expected = "1970-01-01T00:00:00.000000001Z-cdc45e04ce45 1970-01-01T00:00:00.000000002Z-3b017f99707a"
 
     for seed in ("1", "2"):
-        printed = subprocess.run(  # noqa: S603 our own interpreter and code
+        printed = subprocess.run(
             [sys.executable, "-c", code],
             check=True,
             capture_output=True,

@@ -1,6 +1,7 @@
 """The promises, end to end: what stands in Railway's log is what every viewer gets."""
 
 import asyncio
+import itertools
 import random
 
 import pytest
@@ -170,7 +171,7 @@ def check_repeats_are_ties(keeper: Viewer, ids: list[str]) -> None:
     """What came twice came after a resume by a stamp, and from the first record with that stamp on."""
     place = {identity: number for number, identity in enumerate(keeper.ids)}
     stamps = {record["id"]: record["timestamp"] for record in keeper.records}
-    for before, after in zip(ids, ids[1:], strict=False):
+    for before, after in itertools.pairwise(ids):
         if place[after] != place[before] + 1:
             assert stamps[after] == stamps[before]
 
@@ -218,6 +219,21 @@ async def test_a_restarted_relay_gives_the_same_ids_and_backfills(world: World, 
         assert after.ids[:50] == before.ids[50:]
         assert numbers(after) == written(canary)[50:]
         assert after.said("gap") == []
+
+
+async def test_what_comes_while_a_viewer_is_connecting_is_live_to_it(
+    world: World, railway: StandIn, relay: Relay
+) -> None:
+    world.environment.write("before")
+    railway.faults.slow_ack = 0.3
+    async with relay.viewer(tail=0) as viewer:
+        await until(lambda: railway.journal.connections, "the relay subscribes")
+        world.environment.write("meanwhile")
+        await viewer.until_lines(1)
+        world.environment.write("after")
+        await viewer.until_lines(2)
+
+        assert viewer.lines == ["meanwhile", "after"]
 
 
 async def test_filters_choose_records_and_never_subscribe_again(

@@ -177,6 +177,7 @@ async def test_where_all_are_allowed_an_impossible_id_is_4404(make: Make) -> Non
 
 async def test_before_the_tokens_environment_is_known_it_is_a_fault_of_ours(relay: Relay) -> None:
     relay.environments.allowed = None
+    relay.environments.patience = 0.05
 
     peer = await relay.connect()
 

@@ -21,8 +21,10 @@ from logrelay.relay.records import Content, Entry, LogRecord, key, record
 from logrelay.web import routes
 from logrelay.web.access import Environments, Origins, Places
 from logrelay.web.answers import Runner
-from logrelay.web.client import Client, ClientLimits, Greeting
+from logrelay.web.client import Client
+from logrelay.web.greeting import Greeting
 from logrelay.web.health import Health
+from logrelay.web.limits import ClientLimits
 from logrelay.web.stream import StreamLimits, Streams
 
 ENV = "env-1"
