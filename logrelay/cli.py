@@ -41,6 +41,10 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--seed", type=int, default=1, help="what the made-up lines are made from (%(default)s)"
     )
+    demo.add_argument(
+        "--chaos", action="store_true", help="break the upstream every few seconds, and count the cost"
+    )
+    demo.add_argument("--every", type=float, default=4.0, help="seconds between the chaos (%(default)s)")
     demo.add_argument("--quiet", action="store_true", help="don't show the stream here")
     tail.add_arguments(commands.add_parser("tail", help="follow a relay's stream in the terminal"))
     commands.add_parser(
@@ -76,7 +80,15 @@ def _demo(chosen: argparse.Namespace) -> int:
     from logrelay import demo  # noqa: PLC0415 see the module's sentence
 
     try:
-        return asyncio.run(demo.run(port=chosen.port, rate=chosen.rate, seed=chosen.seed, quiet=chosen.quiet))
+        return asyncio.run(
+            demo.run(
+                port=chosen.port,
+                rate=chosen.rate,
+                seed=chosen.seed,
+                quiet=chosen.quiet,
+                chaos_every=chosen.every if chosen.chaos else None,
+            )
+        )
     except KeyboardInterrupt:
         return 0
 

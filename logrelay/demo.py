@@ -2,22 +2,29 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 
 from aiohttp import web
 from yarl import URL
 
-from logrelay import app, logs, settings
+from logrelay import app, chaos, logs, settings
 from logrelay.standin import StandIn, Traffic, World
-from logrelay.tail import Tail
+from logrelay.tail import Tail, coloured
+from logrelay.terminal import Look
 
 _HOST = "127.0.0.1"
 _PORT = 8080
 _POLL = 0.5  # seconds; Railway's own polls are about four apart (facts.md section 5)
 
 
-async def run(*, port: int | None, rate: float, seed: int, quiet: bool) -> int:
-    """Run until interrupted. `rate` is in lines a second; without a port, the usual one or a free one is taken."""
+async def run(
+    *, port: int | None, rate: float, seed: int, quiet: bool, chaos_every: float | None = None
+) -> int:
+    """Run until interrupted. `rate` is in lines a second; without a port, the usual one or a free one is taken.
+
+    With `chaos_every`, a fault strikes every so many seconds, and what it cost is said so many seconds later.
+    """
     logs.quieten()
     world = World(seed=seed)
     traffic = Traffic(world.environment, seed=seed, rate=rate)
@@ -29,19 +36,24 @@ async def run(*, port: int | None, rate: float, seed: int, quiet: bool) -> int:
                 "RAILWAY_API_TOKEN": world.account_token,
                 "LOGRELAY_ENVIRONMENTS": world.environment.id,
             }
+            | (chaos.SETTINGS if chaos_every else {})
         )
         try:
             runner, port = await _start(configured, port)
         except app.PortTaken as error:
             print(f"logrelay: {error}; choose another with --port, or none", file=sys.stderr)
             return 1
-        writing = asyncio.create_task(traffic.run())
+        url = URL(f"ws://{_HOST}:{port}/api/environments/{world.environment.id}/logs/stream")
+        working = [asyncio.create_task(traffic.run())]
+        if chaos_every:
+            working.append(asyncio.create_task(chaos.run(railway, url, _say, every=chaos_every)))
         try:
             _introduce(railway, world, port)
-            await _watch(world.environment.id, port, quiet=quiet)
+            await _watch(url, quiet=quiet)
         finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
             await runner.cleanup()
     return 0
 
@@ -69,11 +81,19 @@ def _introduce(railway: StandIn, world: World, port: int) -> None:
     print()
 
 
-async def _watch(environment_id: str, port: int, *, quiet: bool) -> None:
+def _say(sentence: str) -> None:
+    """Put a sentence of the demo's own between the lines of the stream, as notices stand there."""
+    print(f"── {sentence} ──", flush=True)
+
+
+async def _watch(url: URL, *, quiet: bool) -> None:
     """Show the relay's stream here, through a WebSocket like anybody else's."""
     if quiet:
         await asyncio.Event().wait()
-    url = URL(f"ws://{_HOST}:{port}/api/environments/{environment_id}/logs/stream").with_query(tail=20)
-    viewer = Tail(url=url, out=sys.stdout, err=sys.stderr)
-    with contextlib.suppress(BrokenPipeError):
-        await viewer.run()
+    look = Look(coloured("auto", os.environ, terminal=sys.stdout.isatty()))
+    viewer = Tail(url=url.with_query(tail=20), out=sys.stdout, err=sys.stderr, look=look)
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            await viewer.run()
+    finally:
+        print(f"\n{viewer.tally}", file=sys.stderr)

@@ -57,6 +57,25 @@ async def test_the_demo_shows_a_stream_and_ends_on_ctrl_c() -> None:
     assert "connected to production" in errors
 
 
+async def test_chaos_strikes_and_the_canary_counts_what_it_costs() -> None:
+    process = await started("--port", "0", "--rate", "20", "--chaos", "--every", "0.7")
+    try:
+        counts = []
+        for _ in range(3):
+            assert "chaos: " in await line_with(process, "── chaos: ")
+            counts.append(await line_with(process, "── canary: "))
+        code, errors = await ended(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+    assert code == 0
+    assert all(line.endswith(": 0 missing, 0 repeated, 0 out of order ──\n") for line in counts)
+    assert "reconnecting: " in errors
+    assert "Traceback" not in errors
+
+
 async def test_the_quiet_demo_serves_whoever_connects() -> None:
     process = await started("--port", "0", "--rate", "50", "--quiet")
     try:
