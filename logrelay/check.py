@@ -17,7 +17,7 @@ _STANDS_AFTER = 2.0  # seconds without an error
 
 async def run(environ: Mapping[str, str]) -> int:
     """Print a line for each thing that was tried; 0 when all of it works."""
-    logs.quieten()
+    logs.silence()
     try:
         configured, warnings = settings.read(environ)
     except SettingsInvalid as error:

@@ -25,7 +25,7 @@ async def run(
 
     With `chaos_every`, a fault strikes every so many seconds, and what it cost is said so many seconds later.
     """
-    logs.quieten()
+    logs.silence()
     world = World(seed=seed)
     traffic = Traffic(world.environment, seed=seed, rate=rate)
     async with StandIn(world, host=_HOST, port=0, poll_interval=_POLL, control=True) as railway:

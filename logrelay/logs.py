@@ -101,6 +101,12 @@ def quieten() -> None:
         logging.getLogger(name).setLevel(level)
 
 
+def silence() -> None:
+    """Log nowhere: for commands that talk to a person, whom Python would show every warning."""
+    quieten()
+    logging.getLogger().addHandler(logging.NullHandler())
+
+
 def warn(sentence: str) -> None:
     """Warn the operator."""
     logging.getLogger("logrelay").warning(sentence)
