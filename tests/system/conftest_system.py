@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import importlib.resources
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Self
 
 import aiohttp
 import attrs
+import jsonschema
 import msgspec
 import pytest
+import yaml
 
 from logrelay import app, settings
 from logrelay.relay.hub import Hubs
@@ -16,6 +19,15 @@ from logrelay.standin import StandIn, World
 from logrelay.web.stream import Streams
 
 DEADLINE = 15.0  # seconds
+CHECKED = 50  # records of each viewer that are held against the protocol's document; all else is anyway
+
+_DOCUMENT: dict[str, Any] = yaml.safe_load(
+    importlib.resources.files("logrelay.web").joinpath("asyncapi.yaml").read_text(encoding="utf-8")
+)
+CHECKS = {
+    name: jsonschema.Draft202012Validator(_DOCUMENT | {"$ref": f"#/components/messages/{name}/payload"})
+    for name in ("log", "status", "heartbeat", "error", "pong")
+}
 
 # Everything that waits in production, turned down.
 QUICK = {
@@ -60,11 +72,13 @@ class Viewer:
     async def __aexit__(self, *exc: object) -> None:
         await self.socket.close()
         assert self._task is not None
-        await asyncio.wait([self._task])
+        await self._task  # which fails where a message was not as the document has it
 
     async def _read(self) -> None:
         async for message in self.socket:
             body = msgspec.json.decode(message.data)
+            if body["type"] != "log" or len(self.ids) < CHECKED:
+                CHECKS[body["type"]].validate(body)
             if body["type"] == "log":
                 self.ids.append(body["data"]["id"])
                 self.lines.append(body["data"]["message"])
