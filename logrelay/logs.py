@@ -4,6 +4,7 @@ Never a log body, a token or a query string; libraries that would write such thi
 """
 
 import contextlib
+import datetime as dt
 import logging
 import logging.handlers
 import queue
@@ -28,8 +29,10 @@ class _Formatter(MsgspecFormatter):
         super().__init__(
             "%(asctime)s %(levelname)s %(name)s %(message)s",
             rename_fields={"asctime": "timestamp", "levelname": "level", "name": "logger"},
-            datefmt="%Y-%m-%dT%H:%M:%S%z",
         )
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 logging's
+        return dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds")
 
     def format(self, record: logging.LogRecord) -> str:
         record.levelname = record.levelname.lower()

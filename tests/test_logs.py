@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import threading
 
 from logrelay import logs
@@ -20,6 +21,7 @@ def test_lines_are_json_with_the_data_beside_a_constant_text() -> None:
         logs.warn("a sentence")
 
     first, second = lines(stream)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", str(first["timestamp"]))
     assert list(first)[:4] == ["timestamp", "level", "logger", "message"]
     assert first | {"timestamp": ""} == {
         "timestamp": "",
