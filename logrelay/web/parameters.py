@@ -1,5 +1,7 @@
 """The stream's query parameters, read and checked (protocol.md section 1). Sentences never repeat what was sent."""
 
+import re
+
 from multidict import MultiMapping
 
 from logrelay.errors import ParameterInvalid
@@ -42,6 +44,12 @@ def _number(query: MultiMapping[str], name: str, most: int) -> int | None:
     return int(text)
 
 
+def _precise(stamp: str) -> None:
+    """Raises ValueError for more digits than a nanosecond has: cut, they would name another moment."""
+    if re.search(r"\.\d{10}", stamp):
+        raise ValueError("more than nine fraction digits")
+
+
 def _resume(query: MultiMapping[str]) -> Request | None:
     """What to resume from; an id wins over a stamp, but a malformed stamp is an error all the same."""
     identity, stamp = _one(query, "lastId"), _one(query, "lastTimestamp")
@@ -49,6 +57,7 @@ def _resume(query: MultiMapping[str]) -> Request | None:
     request: Request | None = None
     if stamp is not None:
         try:
+            _precise(stamp)
             request = _within_time(
                 Request(None, timestamps.parse(stamp[: _STAMP_LIMIT + 1])), stamp, _STAMP_LIMIT
             )

@@ -21,9 +21,10 @@ def add_routes(
     )
     paths = dict.fromkeys(("", base_path))
     readable = [
-        app.router.add_route("GET", f"{path}/{name}", handler)
+        app.router.add_route(method, f"{path}/{name}", handler)
         for path in paths
         for name, handler in (("healthz", health.live), ("readyz", health.ready))
+        for method in ("GET", "HEAD")  # some probes want no body
     ]
     options = aiohttp_cors.ResourceOptions(allow_headers="*")  # type: ignore[no-untyped-call] # it has no types
     cors = aiohttp_cors.setup(app, defaults=dict.fromkeys(origins, options))

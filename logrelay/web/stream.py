@@ -99,7 +99,9 @@ class Streams:
             return refusal(426, "upgrade_required", message, headers=headers)
         if self.draining:
             return refusal(503, "draining", "the relay is about to restart", retry_after=_COMEBACK)
-        if not self._origins.admits(request.headers.get(hdrs.ORIGIN), request.headers.get(hdrs.HOST)):
+        origins = request.headers.getall(hdrs.ORIGIN, ())
+        origin = origins[0] if origins else None
+        if len(origins) > 1 or not self._origins.admits(origin, request.headers.get(hdrs.HOST)):
             return refusal(403, "origin_not_allowed", "this origin may not open a stream here")
         if self.crowded or not self._places.free:
             message = "too many connections to this relay"

@@ -38,6 +38,7 @@ async def test_without_an_upgrade_the_answer_is_426(relay: Relay) -> None:
     "head",
     [
         (*UPGRADE, "Sec-WebSocket-Version: 12", KEY),
+        (*UPGRADE, "Sec-WebSocket-Version: 8", KEY),
         (*UPGRADE, KEY),
         (*UPGRADE, "Sec-WebSocket-Version: 13"),
         (*UPGRADE, "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: SECRET"),
@@ -99,6 +100,21 @@ async def test_other_paths_and_methods_are_answered_in_json(
 
     assert (answer.status, body["error"]["code"]) == (status, code)
     assert ("GET" in answer.headers.get("Allow", "")) is (status == 405)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_probes_may_ask_for_the_head_only(relay: Relay, path: str) -> None:
+    async with relay.session.head(relay.url + path) as answer:
+        assert (answer.status, await answer.read()) == (200, b"")
+
+
+async def test_two_origins_are_none(make: Make) -> None:
+    relay = await make(origins=Origins((APP,)))
+    head = (*UPGRADE, "Sec-WebSocket-Version: 13", KEY, f"Origin: {APP}", "Origin: https://evil.com")
+
+    status, _, error = await asked(relay, f"GET {relay.path()} HTTP/1.1", *head)
+
+    assert (status, error["code"]) == (403, "origin_not_allowed")
 
 
 async def test_cors_is_for_listed_origins_and_says_that_it_varies(make: Make) -> None:

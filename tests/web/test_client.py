@@ -235,6 +235,29 @@ async def test_a_ping_is_answered_with_its_id(relay: Relay, identity: Any) -> No
     await peer.leave()
 
 
+async def test_a_flood_is_counted_over_any_second_and_not_by_the_clock(relay: Relay) -> None:
+    peer = await relay.joined()
+    loop = asyncio.get_running_loop()
+
+    async def pinged(times: int) -> None:
+        for number in range(times):
+            await peer.say(type="ping", id=number)
+        for _ in range(times):
+            await peer.message()
+
+    began = loop.time()
+    await pinged(1)
+    await until(lambda: loop.time() > began + 0.9)
+    await pinged(19)
+    await until(lambda: loop.time() > began + 1.05)
+    # A window that began with the first message would start anew here and let twenty more through.
+    for number in range(3):
+        await peer.say(type="ping", id=number)
+
+    await peer.until("error")
+    assert await peer.close_code() == 1008
+
+
 async def test_ten_messages_that_cannot_be_understood_end_the_connection(relay: Relay) -> None:
     peer = await relay.joined()
 

@@ -96,6 +96,11 @@ def test_ids_with_ordinals_are_ids() -> None:
     assert read(("lastId", line(3).id + "~12"))._request.last_id == line(3).id + "~12"
 
 
+def test_a_stamp_finer_than_a_nanosecond_is_no_stamp_that_was_received() -> None:
+    with pytest.raises(ParameterInvalid, match="lastTimestamp"):
+        read(("lastTimestamp", "2026-11-23T03:21:30.0333331234Z"))
+
+
 def test_batches_are_not_served_yet() -> None:
     assert read(("batch", "0")).tail == 100
     with pytest.raises(ParameterInvalid, match="batch"):
