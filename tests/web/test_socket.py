@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import socket
 from typing import Any
 
 import pytest
@@ -261,3 +262,30 @@ def test_a_reason_fits_into_a_close_frame(message: Any) -> None:
 
     assert len(reason) <= 123
     assert message.startswith(reason.decode())
+
+
+@pytest.mark.big
+@pytest.mark.timeout(90)
+async def test_c1_a_reader_of_ten_kilobytes_a_second_lags_and_is_kept(make: Make) -> None:
+    relay = await make()
+    loop = asyncio.get_running_loop()
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.setblocking(False)  # noqa: FBT003 the library's own signature
+        await loop.sock_connect(sock, ("127.0.0.1", relay.port))
+        head = (
+            f"GET {relay.path()}?tail=0 HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        await loop.sock_sendall(sock, head.encode())
+        await until(lambda: relay.streams.clients == 1)
+        relay.sink.publish([line(number, "x" * 2000) for number in range(2000)])
+
+        read = 0
+        began = loop.time()
+        while loop.time() - began < 25:  # beyond the write deadline and beyond what a kernel's own would be
+            read += len(await loop.sock_recv(sock, 1000))
+            await asyncio.sleep(0.1)  # the pace of this reader, which is what is tested
+
+        assert read > 150_000
+        assert relay.streams.clients == 1
