@@ -1,6 +1,7 @@
 """The composition root: Settings in, a `web.Application` out, and the life of the process around it."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -13,12 +14,16 @@ from aiohttp import web
 
 from logrelay import __version__
 from logrelay.errors import UpstreamError
+from logrelay.railway.answers import QueryFailed
 from logrelay.railway.backoff import Backoff
 from logrelay.railway.budget import Budget
 from logrelay.railway.directory import Directory
-from logrelay.railway.feed import Feed, FeedLimits
+from logrelay.railway.ends import Ends
+from logrelay.railway.feed import Feed
 from logrelay.railway.gateway import Addresses, Credential, Gateway
+from logrelay.railway.limits import FeedLimits
 from logrelay.railway.transport import Timeouts
+from logrelay.railway.verdicts import Kind, Verdict
 from logrelay.relay.history import Bounds
 from logrelay.relay.hub import Hubs
 from logrelay.settings import Settings
@@ -73,7 +78,7 @@ def build(settings: Settings) -> web.Application:
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
         async with gateway, hubs, _Background() as background:
             if environments.allowed is None and not environments.everything:
-                background.start(_learn_environment(gateway, environments))
+                background.start(_learn_environment(gateway, environments, settings))
             ceiling = _ceiling(settings)
             if ceiling is not None:
                 background.start(_guard_memory(hubs, streams, ceiling))
@@ -95,9 +100,14 @@ def make_gateway(settings: Settings) -> Gateway:
         ),
         Addresses(settings.railway_url, settings.websocket_url),
         budget=Budget(per_hour=settings.queries_per_hour, per_second=settings.queries_per_second),
-        timeouts=Timeouts(opening=settings.open_seconds, ping=settings.upstream_ping_seconds),
+        timeouts=Timeouts(
+            opening=settings.open_seconds,
+            ping=settings.upstream_ping_seconds,
+            message=settings.message_seconds,
+        ),
         query_timeout=settings.query_timeout_seconds,
         openings=settings.openings,
+        max_message_bytes=settings.max_upstream_mb * _MIB,
         ca_file=settings.ca_file,
     )
 
@@ -108,6 +118,10 @@ def _hubs(settings: Settings, gateway: Gateway) -> Hubs:
         remembered=settings.history_records,
         fill_records=settings.fill_records,
         fill_seconds=settings.fill_seconds,
+        fill_patience=settings.fill_patience_seconds,
+        names_patience=settings.names_patience_seconds,
+        reread=settings.reread_seconds,
+        reread_window=settings.reread_window_seconds,
         stands_after=settings.stands_seconds,
         refused_delay=settings.refused_seconds,
     )
@@ -117,11 +131,7 @@ def _hubs(settings: Settings, gateway: Gateway) -> Hubs:
             gateway,
             environment_id,
             limits=limits,
-            backoff=Backoff(
-                first=settings.backoff_first_seconds,
-                longest=settings.backoff_longest_seconds,
-                flapping_window=settings.flapping_seconds,
-            ),
+            backoff=_backoff(settings),
             directory=Directory(gateway, environment_id, refresh_after=settings.names_seconds),
         )
 
@@ -134,6 +144,14 @@ def _hubs(settings: Settings, gateway: Gateway) -> Hubs:
         ),
         linger=settings.linger_seconds,
         refusal_linger=settings.refused_seconds,
+    )
+
+
+def _backoff(settings: Settings) -> Backoff:
+    return Backoff(
+        first=settings.backoff_first_seconds,
+        longest=settings.backoff_longest_seconds,
+        flapping_window=settings.flapping_seconds,
     )
 
 
@@ -178,22 +196,28 @@ class _Background:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def _learn_environment(gateway: Gateway, environments: Environments) -> None:
-    """Ask which environment the project token is for, until Railway says so."""
-    backoff = Backoff()
+async def _learn_environment(gateway: Gateway, environments: Environments, settings: Settings) -> None:
+    """Ask which environment the project token is for, until Railway says so; refusals are final as a feed's are."""
+    ends = Ends(_backoff(settings), refused_tries=3, broken_tries=5, refused_delay=settings.refused_seconds)
     while True:
+        renewals = gateway.renewals
         try:
-            environments.learn(await gateway.own_environment())
+            own = await gateway.own_environment()
         except UpstreamError as error:
-            delay = max(backoff.lost(time.monotonic()), gateway.gate.wait)
-            logger.warning(
-                "the token's environment is not known yet",
-                extra={"reason": str(error), "delay": round(delay, 3)},
-            )
-            await asyncio.sleep(delay)
-            gateway.reread_credential()
+            reason = str(error)
+            verdict = error.verdict if isinstance(error, QueryFailed) else Verdict(Kind.TRANSIENT, reason)
         else:
+            environments.learn(own)
             return
+        retry = ends.judge(verdict, time.monotonic(), gate=gateway.gate.wait)
+        about = {"reason": reason, "delay": round(retry.delay, 3)}
+        logger.warning("the token's environment is not known yet", extra=about)
+        if retry.final:
+            environments.refuse(reason)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(retry.delay):
+                await gateway.renewed(renewals)
+                ends.renewed()
 
 
 def _ceiling(settings: Settings) -> int | None:
@@ -210,10 +234,10 @@ def _ceiling(settings: Settings) -> int | None:
 async def _guard_memory(hubs: Hubs, streams: Streams, ceiling: int) -> None:
     """Halve the histories at 80 % of the ceiling, refuse new clients at 90 % (faults.md P4)."""
     while True:
-        taken = _BASE_BYTES + streams.clients * _CLIENT_BYTES + sum(hub.history.bytes for hub in hubs)
+        taken = _BASE_BYTES + streams.clients * _CLIENT_BYTES + sum(hub.bytes for hub in hubs)
         streams.crowded = taken > 0.9 * ceiling
         if taken > 0.8 * ceiling:
-            dropped = sum(hub.history.shrink(hub.history.bytes // 2) for hub in hubs)
+            dropped = sum(hub.shrink(hub.bytes // 2) for hub in hubs)
             logger.warning("memory is short", extra={"bytes": taken, "ceiling": ceiling, "dropped": dropped})
         await asyncio.sleep(1.0)
 

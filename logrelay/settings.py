@@ -4,6 +4,7 @@ All faults are reported at once, and no fault repeats a value, because a value m
 """
 
 import difflib
+import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ _PREFIX = "LOGRELAY_"
 # Kubernetes sets such names for a Service called logrelay; they are none of ours.
 _FOREIGN = ("LOGRELAY_SERVICE_", "LOGRELAY_PORT_")
 _ELSEWHERE = frozenset({"LOGRELAY_URL"})  # read by `logrelay tail`
+
+_PINGS_PER_MESSAGE = 1.5
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -117,6 +120,17 @@ def _file() -> _Reader:
     return _Reader(parse, "the path of a file that can be read")
 
 
+def _certificates() -> _Reader:
+    def parse(text: str) -> Path:
+        try:
+            ssl.create_default_context(cafile=text)
+        except OSError as error:  # ssl.SSLError is one
+            raise ValueError from error
+        return Path(text)
+
+    return _Reader(parse, "the path of a PEM file with certificates")
+
+
 _TEXT = _Reader(str, "a text")
 
 
@@ -175,7 +189,10 @@ class Settings:
         "its WebSocket address; made from the URL if not set",
     )
     ca_file: Path | None = _setting(
-        "LOGRELAY_CA_FILE", _file(), None, "certificate authorities to trust instead of the system's, as PEM"
+        "LOGRELAY_CA_FILE",
+        _certificates(),
+        None,
+        "certificate authorities to trust instead of the system's, as PEM",
     )
     environments: tuple[str, ...] | None = _setting(
         "LOGRELAY_ENVIRONMENTS",
@@ -267,6 +284,24 @@ class Settings:
     fill_seconds: float = _setting(
         "LOGRELAY_FILL_SECONDS", _seconds(0, 864_000), 3600.0, "longest hole that is fetched after an outage"
     )
+    fill_patience_seconds: float = _setting(
+        "LOGRELAY_FILL_PATIENCE_SECONDS",
+        _seconds(0, 3600),
+        15.0,
+        "that failures may take while a hole is fetched, before it is declared",
+    )
+    reread_seconds: float = _setting(
+        "LOGRELAY_REREAD_SECONDS",
+        _seconds(0, 86_400),
+        60.0,
+        "between two looks at what the subscription may have passed over, give or take half; 0 for none",
+    )
+    reread_window_seconds: float = _setting(
+        "LOGRELAY_REREAD_WINDOW_SECONDS",
+        _seconds(1, 3600),
+        120.0,
+        "how far before the newest record such a look reaches back",
+    )
     queries_per_hour: int = _setting(
         "LOGRELAY_QUERIES_PER_HOUR",
         _number(1, 1_000_000),
@@ -287,6 +322,18 @@ class Settings:
     )
     upstream_ping_seconds: float = _setting(
         "LOGRELAY_UPSTREAM_PING_SECONDS", _seconds(0.05, 600), 13.0, "between two pings to Railway"
+    )
+    message_seconds: float = _setting(
+        "LOGRELAY_MESSAGE_SECONDS",
+        _seconds(0.1, 3600),
+        60.0,
+        "from one whole message of Railway's to the next, pongs included; more than 1.5 x the ping's time",
+    )
+    max_upstream_mb: int = _setting(
+        "LOGRELAY_MAX_UPSTREAM_MB",
+        _number(1, 4096),
+        256,
+        "MiB of one frame or one answer of Railway's; a line that is larger is passed over with a gap",
     )
     stands_seconds: float = _setting(
         "LOGRELAY_STANDS_SECONDS",
@@ -320,6 +367,12 @@ class Settings:
         _seconds(0.01, 86_400),
         600.0,
         "after which names of services are asked for again",
+    )
+    names_patience_seconds: float = _setting(
+        "LOGRELAY_NAMES_PATIENCE_SECONDS",
+        _seconds(0, 600),
+        5.0,
+        "that the first records wait for the names of services",
     )
     flush_seconds: float = _setting(
         "LOGRELAY_FLUSH_SECONDS", _seconds(0, 60), 2.0, "for sending what has arrived before the relay ends"
@@ -364,7 +417,12 @@ def read(environ: Mapping[str, str]) -> tuple[Settings, list[str]]:
     faults += _missing(environ)
     if faults:
         raise SettingsInvalid(tuple(faults))
-    return Settings(**values), _warnings(environ)
+    settings = Settings(**values)
+    if settings.message_seconds <= _PINGS_PER_MESSAGE * settings.upstream_ping_seconds:
+        # A quiet socket's only messages are pongs: it would be taken for dead between two of them.
+        fault = "LOGRELAY_MESSAGE_SECONDS must be more than 1.5 times LOGRELAY_UPSTREAM_PING_SECONDS"
+        raise SettingsInvalid((fault,))
+    return settings, _warnings(environ)
 
 
 def _given(environ: Mapping[str, str], name: str) -> str | None:

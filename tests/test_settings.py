@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logrelay import settings
+from logrelay.app import GATEWAY, HUBS, build
 from logrelay.errors import SettingsInvalid
+from logrelay.railway.feed import Feed
 
 GOOD = {"RAILWAY_API_TOKEN": "0f1e2d3c-token", "LOGRELAY_ENVIRONMENTS": "one"}
 
@@ -90,6 +92,9 @@ def test_every_fault_is_reported_at_once_and_none_shows_a_value() -> None:
         ("LOGRELAY_MAX_CONNECTIONS", "-1"),
         ("LOGRELAY_HEARTBEAT_SECONDS", "nan"),
         ("LOGRELAY_HEARTBEAT_SECONDS", "inf"),
+        ("LOGRELAY_REREAD_SECONDS", "-1"),
+        ("LOGRELAY_REREAD_WINDOW_SECONDS", "0"),
+        ("LOGRELAY_MAX_UPSTREAM_MB", "0"),
         ("LOGRELAY_ALLOWED_ORIGINS", "https://app.example.com/path"),
         ("LOGRELAY_ALLOWED_ORIGINS", "app.example.com"),
         ("LOGRELAY_ALLOWED_ORIGINS", "https://app.example.com/"),
@@ -98,6 +103,7 @@ def test_every_fault_is_reported_at_once_and_none_shows_a_value() -> None:
         ("LOGRELAY_RAILWAY_URL", "backboard.railway.com"),
         ("LOGRELAY_RAILWAY_URL", "wss://backboard.railway.com"),
         ("LOGRELAY_RAILWAY_WS_URL", "https://backboard.railway.com"),
+        ("LOGRELAY_CA_FILE", __file__),
         ("RAILWAY_API_TOKEN", "two words"),
         ("RAILWAY_API_TOKEN", "umlaut-ä"),
         ("RAILWAY_API_TOKEN_FILE", "/nowhere"),
@@ -126,6 +132,41 @@ def test_a_bad_value_is_one_fault_that_names_its_variable(name: str, text: str) 
 )  # fmt: skip
 def test_good_values_are_understood(name: str, text: str, field: str, value: object) -> None:
     assert getattr(settings.read(GOOD | {name: text})[0], field) == value
+
+
+def test_a_message_has_more_time_than_the_ping_that_keeps_a_quiet_socket_alive() -> None:
+    pings = {"LOGRELAY_UPSTREAM_PING_SECONDS": "40"}
+
+    (fault,) = faults(GOOD | pings)
+    assert "LOGRELAY_MESSAGE_SECONDS" in fault
+    assert "LOGRELAY_UPSTREAM_PING_SECONDS" in fault
+    (fault,) = faults(GOOD | {"LOGRELAY_MESSAGE_SECONDS": "19.5"})
+    assert "LOGRELAY_MESSAGE_SECONDS" in fault
+
+    configured, _ = settings.read(GOOD | pings | {"LOGRELAY_MESSAGE_SECONDS": "60.1"})
+    assert configured.message_seconds == 60.1
+
+
+def test_what_the_upstream_side_may_take_can_be_turned_down() -> None:
+    given = {
+        "LOGRELAY_REREAD_SECONDS": "0",
+        "LOGRELAY_REREAD_WINDOW_SECONDS": "10",
+        "LOGRELAY_MAX_UPSTREAM_MB": "8",
+        "LOGRELAY_FILL_PATIENCE_SECONDS": "0",
+        "LOGRELAY_NAMES_PATIENCE_SECONDS": "0.5",
+        "LOGRELAY_MESSAGE_SECONDS": "30",
+    }
+
+    app = build(settings.read(GOOD | given)[0])
+
+    gateway = app[GATEWAY]
+    assert gateway._max_message_bytes == 8 * 1024 * 1024
+    assert gateway._timeouts.message == 30.0
+    feed = app[HUBS]._make_upstream("one")
+    assert isinstance(feed, Feed)
+    limits = feed._limits
+    assert (limits.reread, limits.reread_window) == (0.0, 10.0)
+    assert (limits.fill_patience, limits.names_patience) == (0.0, 0.5)
 
 
 def test_a_project_token_needs_no_environments() -> None:
@@ -194,13 +235,12 @@ def test_whatever_stands_there_it_is_read_or_refused_with_sentences(environ: dic
 
 def test_the_readme_has_every_setting_with_its_default() -> None:
     readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    rows = {line.split("`")[1]: line for line in readme.splitlines() if line.startswith("| `")}
+    table = readme.partition("| variable | default | meaning |\n")[2].partition("\n\n")[0]
 
-    for field in settings.fields():
-        name = field.metadata["name"]
-        assert name in rows, f"{name} is missing from the README's table"
-        assert field.metadata["meaning"] in rows[name]
-        assert f"| {shown(field.default)} |" in rows[name]
+    assert table.splitlines()[1:] == [
+        f"| `{field.metadata['name']}` | {shown(field.default)} | {field.metadata['meaning']} |"
+        for field in settings.fields()
+    ]
 
 
 def shown(default: object) -> str:

@@ -20,8 +20,42 @@ class QueryFailed(UpstreamError):
         self.verdict = verdict
 
 
+class _TooLarge(Exception):
+    """An answer is larger than the relay takes."""
+
+
 class Answer(aiohttp.ClientResponse):
-    """An answer whose JSON is decoded fast, and leniently where that fails: one bad byte costs a character only."""
+    """An answer of bounded size, its JSON decoded fast, and leniently where that fails.
+
+    One bad byte costs a character only.
+    """
+
+    max_bytes = 256 * 1024 * 1024
+    _refused = False
+
+    async def read(self) -> bytes:
+        """The whole body. An answer of more than `max_bytes`, inflated, is read no further and fails the query."""
+        if self._body is None:
+            self._body = await self._read_bounded()
+        return await super().read()
+
+    async def _read_bounded(self) -> bytes:
+        parts: list[bytes] = []
+        left = self.max_bytes
+        # gql asks once more for the text of what failed: that must fail in the same way.
+        self._refused = self._refused or (self.content_length or 0) > left
+        try:
+            while not self._refused and (part := await self.content.readany()):
+                left -= len(part)
+                self._refused = left < 0
+                parts.append(part)
+        except BaseException:
+            self.close()
+            raise
+        if self._refused:
+            self.close()
+            raise _TooLarge("the answer is larger than the relay takes")
+        return b"".join(parts)
 
     async def json(self, **_: Any) -> Any:
         """The body decoded, whatever its type is said to be; None where it is empty. Raises ValueError."""
@@ -32,6 +66,11 @@ class Answer(aiohttp.ClientResponse):
             return msgspec.json.decode(body)
         except (ValueError, RecursionError):
             return rows.loads(body)
+
+
+def of_at_most(max_bytes: int) -> type[Answer]:
+    """The class of answers up to so many bytes; aiohttp makes them itself and hands nothing in."""
+    return type("BoundedAnswer", (Answer,), {"max_bytes": max_bytes})
 
 
 class _StatusRefused(Exception):
@@ -56,6 +95,8 @@ def of_failed_query(error: TransportError) -> Verdict:
     cause = error.__cause__
     if isinstance(cause, _StatusRefused):
         return cause.verdict
+    if isinstance(cause, _TooLarge):
+        return Verdict(Kind.OVERSIZE, "Railway's answer is larger than the relay takes")
     if isinstance(cause, aiohttp.ClientResponseError):
         return verdicts.of_status(cause.status, "", None)
     return of_unreachable(cause) or Verdict(Kind.TRANSIENT, "Railway's answer is no GraphQL")

@@ -28,6 +28,7 @@ class Backoff:
         self._healthy_after = healthy_after
         self._rng = rng or random.Random()  # noqa: S311 jitter is no secret
         self._losses: deque[float] = deque(maxlen=_FLAPPING_LOSSES)
+        self._flapping = False
         self._since: float | None = None
         self.attempt = 0
 
@@ -38,9 +39,9 @@ class Backoff:
         """The upstream stands; health is counted from here."""
         self._since = now
 
-    def data(self, now: float) -> None:
+    def data(self) -> None:
         """Records came."""
-        if not self._flapping(now):
+        if not self._flapping:
             self.attempt = 0
 
     def lost(self, now: float) -> float:
@@ -49,8 +50,12 @@ class Backoff:
             if now - self._since >= self._healthy_after:
                 self.attempt = 0
                 self._losses.clear()
+                self._flapping = False
             self._losses.append(now)
             self._since = None
+            if len(self._losses) == _FLAPPING_LOSSES and now - self._losses[0] <= self._window:
+                # It stays so: with long delays the losses alone would soon lie too far apart to say so.
+                self._flapping = True
         delay = min(self._first * 2**self.attempt, self._longest)
         self.attempt = min(self.attempt + 1, 32)
         return self.spread(delay)
@@ -63,6 +68,3 @@ class Backoff:
     def longest(self) -> float:
         """The longest delay with jitter, in seconds."""
         return self.spread(self._longest)
-
-    def _flapping(self, now: float) -> bool:
-        return len(self._losses) == _FLAPPING_LOSSES and now - self._losses[0] <= self._window

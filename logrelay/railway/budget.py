@@ -39,6 +39,11 @@ class Budget:
         self._fill()
         return int(self._hourly)
 
+    @property
+    def plenty(self) -> bool:
+        """Whether there is enough for what is only nice to have: a quarter of the hour's is kept for the rest."""
+        return self.left * 4 >= self._per_hour
+
     def _fill(self) -> None:
         now = self._clock()
         passed = now - self._filled

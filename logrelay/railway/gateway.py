@@ -15,7 +15,7 @@ from gql.transport.exceptions import TransportError
 from logrelay import __version__
 from logrelay.errors import Scope, UpstreamRefused, UpstreamUnavailable
 from logrelay.railway import operations, rows, verdicts
-from logrelay.railway.answers import Answer, QueryFailed, check_status, of_failed_query
+from logrelay.railway.answers import QueryFailed, check_status, of_at_most, of_failed_query
 from logrelay.railway.budget import Budget, Gate
 from logrelay.railway.network import proxy_for, refuse_redirect
 from logrelay.railway.transport import (
@@ -87,7 +87,7 @@ class Gateway:
         timeouts: Timeouts | None = None,
         query_timeout: float = 30.0,  # seconds
         openings: int = 3,  # subscriptions opening at once (facts.md section 3)
-        max_message_bytes: int = 256 * 1024 * 1024,
+        max_message_bytes: int = 256 * 1024 * 1024,  # of one frame, and of one answer
         max_waiting_bytes: int = 64 * 1024 * 1024,  # of frames that a feed has no time for yet
         ca_file: Path | None = None,
     ) -> None:
@@ -132,7 +132,7 @@ class Gateway:
             | {
                 "connector_owner": False,
                 "proxy": proxy_for(self.addresses.http),
-                "response_class": Answer,
+                "response_class": of_at_most(self._max_message_bytes),
                 "timeout": aiohttp.ClientTimeout(total=self._query_timeout),
                 # gql hides the status and the headers of an answer with a JSON body; this sees them first
                 "raise_for_status": check_status,
@@ -157,10 +157,16 @@ class Gateway:
         self._renewed = asyncio.Event()
         return True
 
-    async def renewed(self, since: int) -> None:
-        """Wait until the token has changed; `since` is what `renewals` was when the caller last looked."""
+    async def renewed(self, since: int, *, look_every: float = 2.0) -> None:
+        """Wait until the token has changed, and look at its file from time to time (seconds).
+
+        `since` is what `renewals` was when the caller last looked.
+        """
         while self.renewals == since:
-            await self._renewed.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(look_every):
+                    await self._renewed.wait()
+            self.reread_credential()
 
     async def query(self, name: str, variables: dict[str, object]) -> dict[str, Any]:
         """The data of a query by its document's name.

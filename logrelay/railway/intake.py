@@ -13,6 +13,7 @@ from logrelay.relay.records import Content, Entry, LogRecord, Notice
 
 SECOND = 1_000_000_000
 _DAY = 86_400 * SECOND
+_MOST_REMEMBERED = 500_000  # identities, whatever the windows are
 _BEFORE_ALL = -1  # ns; before any stamp that rows.stamped lets through
 
 # Railway says so itself, in the log, when it drops lines (facts.md section 9).
@@ -41,14 +42,19 @@ class Intake:
         *,
         overlap: float = 30.0,  # seconds
         remembered: int = 50_000,  # identities
+        window: float = 0.0,  # seconds before the newest stamp whose rows may be read again
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._name = name
         self._overlap = int(overlap * SECOND)
+        self._window = int(window * SECOND)
         self._clock = clock
-        self._identities = Identities(capacity=remembered)
+        self._ceiling = max(_MOST_REMEMBERED, remembered)
+        self._identities = Identities(capacity=remembered, ceiling=self._ceiling)
+        self._floor = 0  # ns; a subscription that asks for anything before would be of no use
         self._high = _BEFORE_ALL  # ns; the newest stamp that has arrived
         self.watermark: int | None = None  # ns; the newest stamp that is not in our future
+        self._reach = 0  # ns; from there on every row that was delivered is remembered
 
     def __repr__(self) -> str:
         return f"<Intake {self._identities!r}>"
@@ -58,11 +64,36 @@ class Intake:
         """From when on a subscription has to ask, in nanoseconds: an overlap before the watermark."""
         # Without any row, a day back by our own clock is far enough: the seed has just found nothing.
         watermark = self._clock() - _DAY if self.watermark is None else self.watermark
-        return max(watermark - self._overlap, 0)
+        return max(watermark - self._overlap, self._floor)
 
-    def unseen(self, frame: Sequence[Stamped]) -> list[New]:
+    def seeded(self, floor_ns: int | None) -> None:
+        """The seed is in; of the nanosecond `floor_ns` and before, where there is one, not everything is known."""
+        if floor_ns is not None:
+            self._reach = max(self._reach, floor_ns + 1)
+
+    @property
+    def now(self) -> int:
+        """The wall clock's nanoseconds since 1970; good enough to show, not to judge rows by."""
+        return self._clock()
+
+    def settled(self, ns: int) -> None:
+        """What is stamped up to `ns` was fetched or declared, so that no subscription has to bring it again."""
+        # A stamp in our future must not hide the rows that come before it is reached.
+        self._floor = max(self._floor, min(ns, max(self._high, self._clock())))
+
+    def skipped(self, ns: int) -> None:
+        """At `ns` is a row that is too large: asking for it again has no use, be it by subscription or by query."""
+        self.settled(ns)
+        # A window's query reaches back by a nanosecond more.
+        self._reach = max(self._reach, ns + 2)
+
+    def again_from(self, end_ns: int) -> int:
+        """From when on rows up to `end_ns` may be read again: a window before it, as far as all is remembered."""
+        return max(end_ns - self._window, (self.watermark or 0) - self._window, self._reach)
+
+    def unseen(self, frame: Sequence[Stamped], here: dict[str, int] | None = None) -> list[New]:
         """The rows of one frame that are new; they count as seen from now on."""
-        ids = self._identities.unseen(records.key(content, ns) for ns, content in frame)
+        ids = self._identities.unseen((records.key(content, ns) for ns, content in frame), here)
         return [
             New(ns, content, identity)
             for (ns, content), identity in zip(frame, ids, strict=True)
@@ -82,7 +113,9 @@ class Intake:
             # A stamp in our future must not move the watermark past rows that are still to come; should our clock be
             # slow instead, the resubscription only reaches further back.
             self.watermark = max(self.watermark or 0, min(self._high, self._clock()))
-            self._identities.forget(self.since)
+            if len(self._identities) > self._ceiling:
+                self._reach = max(self._reach, self._high + 1)
+            self._identities.forget(min(self.since, self.watermark - self._window))
         return made
 
     def past(self, frame: Sequence[Stamped]) -> list[Entry]:

@@ -6,6 +6,7 @@ One transport is one try: connect, one subscription, gone. Retrying is the feed'
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ from logrelay.railway.verdicts import Kind, Verdict
 
 logger = logging.getLogger(__name__)
 
+TURN = 0.01  # seconds of uninterrupted work, after which others get their turn
 SUBPROTOCOL = "graphql-transport-ws"
 _HELLO = (rows.Ack, rows.Ping, rows.Pong)
 
@@ -95,6 +97,7 @@ class LogTransport(AIOHTTPWebsocketsTransport):
         )
         self._timeouts = timeouts
         self._max_waiting = max_waiting_bytes
+        self._turn = 0.0
         self._waiting = 0  # bytes of frames that nobody has taken yet
         self._room = asyncio.Event()
         self._room.set()
@@ -142,6 +145,10 @@ class LogTransport(AIOHTTPWebsocketsTransport):
             elif message.type is not aiohttp.WSMsgType.PONG:
                 break
         if message.type is aiohttp.WSMsgType.TEXT:
+            now = time.monotonic()
+            if now - self._turn > TURN:  # reading what waits already gives nobody else a turn
+                await asyncio.sleep(0)
+                self._turn = time.monotonic()
             return message.data
         if message.type is aiohttp.WSMsgType.BINARY:
             raise self._unreadable()

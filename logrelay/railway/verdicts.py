@@ -18,6 +18,7 @@ class Kind(enum.Enum):
     BLOCKED = "blocked"  # the edge blocks us: the longest delay
     MISFIT = "misfit"  # our fault or a changed API: final at once
     BROKEN = "broken"  # an internal fault of Railway: transient, final after five in a row
+    OVERSIZE = "oversize"  # larger than we take: transient, but asking for the same again brings the same
 
 
 @attrs.frozen
@@ -28,6 +29,7 @@ class Verdict:
     reason: str
     retry_after: float | None = None  # seconds
     environment: bool = False  # a refusal that is known to be about the environment only
+    credential: bool = False  # a refusal that names no environment, so it is about the token
 
 
 LIMITED_DELAY = 60.0  # seconds, where a 429 names no time
@@ -36,13 +38,15 @@ _MISFIT_CODES = {4400, 4406, 4409, 4004, 4005}
 _LIMITED_CODE = 4429
 _BROKEN_CODE = 4500
 _NORMAL_CODE = 1000
+_OVERSIZE_CODE = 1009
 _LONGEST_RETRY_AFTER = 86_400.0  # seconds; a larger one is no wish but a mistake
 
 
 def of_close(code: int | None) -> Verdict:
     """Judge a socket that was closed with a code, or that was lost without one (None or 1006)."""
     if code in _REFUSING_CODES:
-        return Verdict(Kind.REFUSED, f"Railway closed the subscription ({code})")
+        unauthenticated = code == 4401  # noqa: PLR2004 graphql-ws
+        return Verdict(Kind.REFUSED, f"Railway closed the subscription ({code})", credential=unauthenticated)
     if code in _MISFIT_CODES:
         return Verdict(Kind.MISFIT, f"Railway does not accept the subscription ({code})")
     if code == _LIMITED_CODE:
@@ -51,6 +55,8 @@ def of_close(code: int | None) -> Verdict:
         return Verdict(Kind.BROKEN, "Railway had an internal error (4500)")
     if code == _NORMAL_CODE:
         return Verdict(Kind.NORMAL, "Railway ended the streaming window (1000)")
+    if code == _OVERSIZE_CODE:
+        return Verdict(Kind.OVERSIZE, "Railway sent more in one message than the relay takes (1009)")
     if code is None or code == 1006:  # noqa: PLR2004 RFC 6455 section 7.4.1
         return Verdict(Kind.TRANSIENT, "the connection to Railway was lost")
     return Verdict(Kind.TRANSIENT, f"Railway closed the connection ({code})")
@@ -85,7 +91,7 @@ def of_status(status: int, content_type: str, retry_after: float | None) -> Verd
         delay = LIMITED_DELAY if retry_after is None else retry_after
         return Verdict(Kind.LIMITED, f"Railway limits the rate (HTTP {status})", delay)
     if status in {401, 403}:
-        return Verdict(Kind.REFUSED, f"Railway refuses the token (HTTP {status})")
+        return Verdict(Kind.REFUSED, f"Railway refuses the token (HTTP {status})", credential=True)
     if status == 408 or status >= 500:  # noqa: PLR2004 HTTP
         return Verdict(Kind.TRANSIENT, f"Railway is not available (HTTP {status})", retry_after)
     return Verdict(Kind.MISFIT, f"Railway does not accept the request (HTTP {status})")

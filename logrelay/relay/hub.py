@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from logrelay.errors import Scope, UpstreamRefused
 from logrelay.relay.history import Bounds, History
+from logrelay.relay.past import Latecomers, Past, PastBounds, ahead
 from logrelay.relay.records import Entry, LogRecord, Notice
 from logrelay.relay.upstream import Description, Sink, Upstream, UpstreamState
 
@@ -43,6 +44,7 @@ class Hub:
         self.viewers = 0
         self.last_log_ns: int | None = None
         self._source = upstream
+        self._past = Past(upstream.past, PastBounds(bytes=bounds.bytes // 2))
         self._listeners: set[Listener] = set()
         self._ringing = False
         self._failure_delay = failure_delay
@@ -72,6 +74,16 @@ class Hub:
         self.refused(refusal, self._failure_delay)
 
     @property
+    def bytes(self) -> int:
+        """Bytes of memory that the records take, roughly: of the history, and of the time before it."""
+        return self.history.bytes + self._past.bytes
+
+    def shrink(self, room: int) -> int:
+        """Drop the oldest records, those before the history first, down to `room` bytes; how many of the history."""
+        self._past.forget()
+        return self.history.shrink(max(room - self._past.bytes, 0))
+
+    @property
     def failed(self) -> bool:
         """Whether the upstream ended although it never should."""
         return self._task is not None and self._task.done()
@@ -86,6 +98,7 @@ class Hub:
     async def stop(self) -> None:
         """Leave the upstream; nothing is left behind."""
         self._stopped = True
+        await self._past.close()
         if self._task is None:
             return
         self._task.cancel()
@@ -106,10 +119,7 @@ class Hub:
 
     @contextlib.contextmanager
     def heard_by(self, listener: Listener) -> Iterator[None]:
-        """While inside, `listener` is called after the history has grown or the upstream's refusal has changed.
-
-        At most once per turn of the event loop.
-        """
+        """While inside, `listener` is called after the history or the refusal has changed, once per turn at most."""
         self._listeners.add(listener)
         try:
             yield
@@ -132,20 +142,20 @@ class Hub:
                 # No viewer hurts another: the rest must hear the bell all the same.
                 logger.exception("listener failed", extra={"environment": self.environment_id})
 
-    def live_from(self, joined: int) -> int:
-        """Where live begins for one who joined when the history ended at `joined`.
-
-        What came in after that is live to him, though not the seed, which is the past to everyone.
-        """
-        return max(joined, self.history.seeded, self.history.first)
-
     def past(self, start_ns: int, end_ns: int) -> AsyncIterator[Sequence[Entry]]:
-        """Records of the time before the history, from the upstream; see Upstream.past."""
-        return self._source.past(start_ns, end_ns)
+        """Records of the time before the history, fetched once for all who ask; see Upstream.past."""
+        return self._past.read(start_ns, end_ns, ahead(self.history))
+
+    def catching_up(self) -> Latecomers:
+        """What arrives from now on although it belongs before the history; for as long as the caller keeps it."""
+        return self._past.catching_up()
 
     # -- what the upstream delivers ------------------------------------------------------------------------
 
     def _append(self, entries: Sequence[Entry]) -> None:
+        floor = self.history.floor_ns
+        if floor is not None:
+            self._past.note(entries, floor)
         self.history.append(entries, time.monotonic())
         self._ring()
 
@@ -174,6 +184,10 @@ class Hub:
     def frame(self) -> None:
         """See Sink."""
         self.upstream.last_frame_ns = time.time_ns()
+
+    def progress(self, fetched: int, missing: tuple[int, int] | None) -> None:
+        """See Sink."""
+        self.upstream.fetched, self.upstream.missing = fetched, missing
 
     def stands(self, *, degraded: bool = False) -> None:
         """See Sink."""

@@ -28,12 +28,12 @@ class Identities:
     def __repr__(self) -> str:
         return f"<Identities {len(self._counts)} of {self._capacity}>"
 
-    def unseen(self, frame: Iterable[str]) -> list[str | None]:
+    def unseen(self, frame: Iterable[str], here: dict[str, int] | None = None) -> list[str | None]:
         """For each row of a frame, given by its key: its id if it is new, None if it is a re-delivery.
 
         The second and further equal rows of one frame get an ordinal: `~2`, `~3` and so on.
         """
-        here: dict[str, int] = {}
+        here = {} if here is None else here
         ids: list[str | None] = []
         for key in frame:
             count = here[key] = here.get(key, 0) + 1

@@ -80,6 +80,12 @@ class Plan:
             self, outcome=Outcome.PARTIAL, missing_from=start_ns, missing_to=end_ns, reason=reason
         )
 
+    def unfetched(self, start_ns: int, end_ns: int) -> "Plan":
+        """The same plan where nothing can be fetched: what was known to be missing is so up to the history now."""
+        if self.outcome is Outcome.PARTIAL:
+            return attrs.evolve(self, missing_from=start_ns, missing_to=end_ns)
+        return self.short_of(start_ns, end_ns, "limit")
+
 
 def plan(request: Request, history: History, *, reach: float, retention: float) -> Plan:
     """Decide where to resume.
@@ -135,20 +141,21 @@ def _before(request: Request, history: History, newest: int, reach: float, reten
     return result
 
 
-def unseen(request: Request, ids: Sequence[str], stamps: Sequence[int]) -> tuple[int, bool]:
-    """Where in the first fetched page the client's unseen records begin, and whether its last one was found.
+def unseen(
+    request: Request, ids: Sequence[str], stamps: Sequence[int], end_ns: int
+) -> tuple[int, bool | None]:
+    """Where in what was fetched first the client's unseen records begin, and whether its last one was found.
 
-    Ties with the last id are taken to come in the order in which Railway gave them before. For a stamp: the first
-    record stamped so is left out if it is the only one.
+    `end_ns` is up to where that is complete; None where the last one may still come after it, which only an overlap
+    makes possible. Ties with the last id are taken to come in the order in which Railway gave them before. For a
+    stamp: the first record stamped so is left out if it is the only one.
     """
     if request.last_id is None:
         same = sum(1 for ns in stamps if ns == request.ns)
         if same == 1:
             return stamps.index(request.ns) + 1, True
         return next((place for place, ns in enumerate(stamps) if ns >= request.ns), len(stamps)), True
-    if request.overlap:
-        # The last one may also stand on a later page, when the overlap alone fills this one.
-        return 0, request.last_id in ids or (bool(stamps) and stamps[-1] < request.ns)
-    if request.last_id in ids:
+    found = True if request.last_id in ids else None if end_ns < request.ns else False
+    if found and not request.overlap:
         return ids.index(request.last_id) + 1, True
-    return 0, False
+    return 0, found

@@ -26,6 +26,8 @@ class UpstreamState:
     attempt: int = 0
     retry_ns: int | None = None
     last_frame_ns: int | None = None
+    fetched: int = 0  # records of the hole that is being fetched
+    missing: tuple[int, int] | None = None  # what is left of it, both ends included
 
     def describe(self) -> dict[str, Any]:
         """The JSON object of protocol.md."""
@@ -36,6 +38,9 @@ class UpstreamState:
             described["retryAt"] = timestamps.render(self.retry_ns)
         if self.last_frame_ns is not None:
             described["lastFrameAt"] = timestamps.render(self.last_frame_ns)
+        if self.missing is not None:
+            start, end = map(timestamps.render, self.missing)
+            described["backfill"] = {"fetched": self.fetched, "from": start, "to": end}
         return described
 
 
@@ -56,6 +61,9 @@ class Sink(Protocol):
 
     def frame(self) -> None:
         """A frame has come from upstream, with records or without."""
+
+    def progress(self, fetched: int, missing: tuple[int, int] | None) -> None:
+        """A hole is being fetched: so many records so far, and what is left of it; None when that is over."""
 
     def stands(self, *, degraded: bool = False) -> None:
         """The upstream stands: authorised, and the subscription goes without an error."""

@@ -103,22 +103,36 @@ class Environments:
     allowed: frozenset[str] | None = None
     everything: bool = False
     patience: float = 5.0  # seconds that a client waits where nothing is known yet
+    refusal: str | None = None  # why Railway doesn't say which
     _told: asyncio.Event = attrs.Factory(asyncio.Event)
 
     def learn(self, environment_id: str) -> None:
         """This one may be streamed, and no other."""
         self.allowed = frozenset({environment_id})
+        self.refusal = None
         self._told.set()
+
+    def refuse(self, reason: str) -> None:
+        """Railway refuses to say which: waiting won't help for now."""
+        self.refusal = reason
+        self._told.set()
+
+    @property
+    def known(self) -> bool:
+        """Whether it is known which may be streamed, or that it won't be for now."""
+        return self.allowed is not None or self.everything or self.refusal is not None
 
     async def learned(self) -> None:
         """Wait until it is known which may be streamed, for as long as a client's patience lasts."""
-        if self.allowed is None and not self.everything:
+        if not self.known:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.patience):
                     await self._told.wait()
 
     def admit(self, environment_id: str) -> None:
         """Raises Disconnect when this environment may not be streamed; Railway isn't asked for that."""
+        if self.refusal is not None:
+            raise Disconnect(CloseCode.UPSTREAM_REFUSED, "upstream_refused", self.refusal, retryable=True)
         if self.allowed is None and not self.everything:
             message = "the relay does not know yet which environment its token is for"
             raise Disconnect(CloseCode.INTERNAL, "internal", message, retryable=True)

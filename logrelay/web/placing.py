@@ -13,6 +13,7 @@ from logrelay.relay import resume, timestamps
 from logrelay.relay.filters import Filter
 from logrelay.relay.history import History
 from logrelay.relay.hub import Hub
+from logrelay.relay.past import Latecomers
 from logrelay.relay.records import Entry, LogRecord, Notice
 from logrelay.relay.resume import Outcome, Plan, Request
 
@@ -48,6 +49,8 @@ class Placing:
         self._until = 0  # ns; up to where it has been asked for
         self._pages: AsyncIterator[Sequence[Entry]] | None = None
         self._first: Sequence[Entry] = ()
+        self._late = Latecomers()  # what arrives while the past is being fetched and belongs into it
+        self._sought: Request | None = None  # whose last record may still come
         self._forget_at: float | None = None
         self._forget_after: int | None = None  # a number of the history
 
@@ -57,7 +60,7 @@ class Placing:
         `joined` is where the history ended when the client came; what has arrived since is live to it.
         """
         history = hub.history
-        self.position = live = history.end if joined is None else hub.live_from(joined)
+        self.position = live = history.end if joined is None else _live_from(history, joined)
         if self._request is None:
             return
         plan = resume.plan(
@@ -73,62 +76,84 @@ class Placing:
         self, hub: Hub, plan: Plan, request: Request, start_ns: int, floor_ns: int
     ) -> Plan:
         self._reached, self._until = start_ns, floor_ns
+        self._late = hub.catching_up()
         pages = hub.past(start_ns, floor_ns)
-        first: Sequence[Entry] | None = ()
         try:
-            while first is not None and not first:  # a window of the past may be empty, and the next one not
-                first = await anext(pages, None)
+            first, end_ns = await _first(pages, floor_ns)
         except UpstreamError:
-            return plan.short_of(request.ns, floor_ns, "limit")
-        self._pages, first = pages, first or ()
+            # The floor of now: what has been evicted meanwhile is missing too.
+            return plan.unfetched(request.ns, hub.history.floor_ns or floor_ns)
+        self._pages = pages
         logs = [entry for entry in first if isinstance(entry, LogRecord)]
         ids, stamps = [entry.id for entry in logs], [entry.ns for entry in logs]
-        begin, found = resume.unseen(request, ids, stamps)
-        if start_ns > request.ns:
-            begin, found = 0, True  # the place lies before what may be fetched, which `partial` says already
+        begin, found = resume.unseen(request, ids, stamps, end_ns)
+        if start_ns > request.ns or plan.outcome is Outcome.PARTIAL:
+            begin, found = (
+                0,
+                True,
+            )  # the place lies before what may be fetched, or is nowhere: `partial` says it already
+        elif request.last_id is not None and hub.history.find(request.last_id) is not None:
+            found = True  # only its overlap had to be fetched
         if begin:
             first = first[first.index(logs[begin - 1]) + 1 :]
         self._first = first
-        return plan if found else plan.short_of(request.ns, request.ns, "unknown_id")
+        self._sought = request if found is None else None
+        return plan.short_of(request.ns, request.ns, "unknown_id") if found is False else plan
 
     async def backfill(self, hub: Hub) -> AsyncGenerator[Sequence[Entry]]:
         """What lies between the client's last record and the history, oldest first.
 
-        The history's beginning moves on while this goes on; it ends where the two meet, without a turn of the event
-        loop between the last look and the position.
+        The history's beginning moves on while this goes on; it ends where the two meet. From there on nothing is
+        passed over silently: should the place be evicted before the client gets there, it is told what it has lost.
         """
-        pages = self._pages
-        room = self._limits.records - len(self._first)
+        pages, room, reason = self._pages, self._limits.records, None
         if pages is not None and self._first:
+            room -= len(self._first)
             yield self._remember(hub, self._first)
-        while pages is not None:
+        while pages is not None and reason is None:
             try:
                 async with _closed(pages):
-                    while room > 0:
-                        entries = await anext(pages, None)
-                        if entries is None:
-                            self._reached = self._until
+                    async for entries in pages:
+                        if room <= 0:
+                            reason = "limit"
                             break
                         room -= len(entries)
                         yield self._remember(hub, entries)
+                    else:
+                        self._reached = self._until
             except UpstreamError as error:
                 reason = "limit" if isinstance(error, BudgetSpent) else "outage"
-                yield [_gap(self._reached, hub.history.floor_ns, reason)]
-                break
             floor = hub.history.floor_ns
             if floor is None or floor <= self._reached:
-                break
-            if room <= 0:
-                yield [_gap(self._reached, floor, "limit")]
+                reason = None  # nothing was left to fetch
                 break
             pages = hub.past(self._until + 1, floor)
             self._until = floor
-        self._meet(hub)
+        rest = self._meet(hub, reason)
+        if rest:
+            yield rest
 
-    def _meet(self, hub: Hub) -> None:
-        if self._plan is not None and self._plan.fetch_from is not None:
-            self.position = hub.history.first
+    def _meet(self, hub: Hub, reason: str | None) -> list[Entry]:
+        """Go on with the history; what has to be sent before that, because neither the fetch nor the history has it."""
         self._forget_at = asyncio.get_running_loop().time() + self._limits.seam
+        if self._plan is None or self._plan.fetch_from is None:
+            return []
+        history = hub.history
+        self.position = history.first
+        late, self._late = self._late, Latecomers()
+        # They came after the page that they belong into, and the history has lost them again.
+        rest: list[Entry] = [
+            record
+            for record in late.rows.values()
+            if record.id not in self.already and history.find(record.id) is None
+        ]
+        if late.overrun:
+            rest.append(_gap(self._plan.fetch_from, self._reached, "limit"))
+        if self._sought is not None and reason is None:
+            rest.append(_unknown(self._sought))
+        if reason is not None:
+            rest.append(_gap(self._reached, history.floor_ns, reason))
+        return rest
 
     def _remember(self, hub: Hub, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Note how far the past has been fetched, and which records the client will meet again, or may."""
@@ -139,6 +164,21 @@ class Placing:
                 self._reached = max(self._reached, entry.ns)
                 if entry.ns > border or hub.history.find(entry.id) is not None:
                     self.already.add(entry.id)
+                self._late.rows.pop(entry.id, None)
+        return self._look(entries)
+
+    def _look(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Look for the client's last record among its overlap; say in its place that it isn't there."""
+        sought = self._sought
+        if sought is None:
+            return entries
+        if any(isinstance(entry, LogRecord) and entry.id == sought.last_id for entry in entries):
+            self._sought = None
+            return entries
+        for place, entry in enumerate(entries):
+            if isinstance(entry, LogRecord) and entry.ns > sought.ns:
+                self._sought = None
+                return [*entries[:place], _unknown(sought), *entries[place:]]
         return entries
 
     def fresh(self, history: History, start: int, end: int) -> list[Entry] | None:
@@ -164,6 +204,25 @@ class Placing:
         if self._forget_after is not None and position >= self._forget_after:
             self.already = set()
         return bool(self.already)
+
+
+def _live_from(history: History, joined: int) -> int:
+    """Where live begins for one who joined when the history ended at `joined`.
+
+    What came in after that is live to him, though not the seed, which is the past to everyone.
+    """
+    return max(joined, history.seeded, history.first)
+
+
+async def _first(pages: AsyncIterator[Sequence[Entry]], end_ns: int) -> tuple[Sequence[Entry], int]:
+    """What is fetched first, at least one record if there is any, and up to which stamp it is complete."""
+    first: list[Entry] = []
+    async for entries in pages:  # a window of the past may be empty, and the next one not
+        first += entries
+        newest = max((entry.ns for entry in entries if isinstance(entry, LogRecord)), default=None)
+        if newest is not None:
+            return first, newest
+    return first, end_ns
 
 
 @contextlib.asynccontextmanager
@@ -197,6 +256,11 @@ def _gap(start_ns: int, end_ns: int | None, reason: str) -> Notice:
         },
         time.time_ns(),
     )
+
+
+def _unknown(request: Request) -> Notice:
+    """The client's last record isn't where it belongs."""
+    return _gap(request.ns, request.ns, "unknown_id")
 
 
 async def recent(hub: Hub, before: int, wanted: Filter, count: int) -> list[LogRecord]:

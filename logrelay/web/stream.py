@@ -139,7 +139,9 @@ class Streams:
         if self.draining:  # since the upgrade was begun
             socket.send(protocol.status("draining", {"reconnectInSeconds": _COMEBACK}))
             raise restart()
-        await self._environments.learned()
+        if not self._environments.known:
+            socket.send(protocol.status("connecting", {"upstream": {"state": "connecting"}}))
+            await self._environments.learned()
         self._environments.admit(environment_id)
         placing = parameters.read(request.query, self._limits.resume)
         with self._places.of_environment(environment_id):

@@ -145,9 +145,7 @@ def test_shell_scripts_are_plain_posix(tool: str, deploy: Path) -> None:
     command = [found, *options]
 
     for script in sorted(deploy.rglob("*.sh")):
-        checked = subprocess.run(
-            [*command, script], capture_output=True, text=True, check=False
-        )
+        checked = subprocess.run([*command, script], capture_output=True, text=True, check=False)
 
         assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 

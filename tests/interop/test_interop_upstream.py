@@ -1,6 +1,7 @@
 """The reference implementations, graphql-js and graphql-ws, as upstream: our reading of their protocol is no guess."""
 
 import asyncio
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,55 @@ async def test_two_thousand_lines_come_once_and_in_order_through_five_reconnects
     assert [0] * 5 == [line["streams"] for line in child.said(event="ended")]
     assert [4500] == [line["code"] for line in child.said(event="closing") if line["code"] >= 4000]
     assert not [line for line in child.said(event="queried") if line["errors"]]
+
+
+@pytest.mark.big
+async def test_ten_thousand_lines_come_once_and_in_order_through_ten_reconnects_between_keep_alives(
+    reference: Reference, referred: Relayed, view: View
+) -> None:
+    """Each connection lives long enough for graphql-ws' keep-alive, which ends a socket that doesn't answer it."""
+    child = reference.child
+    viewer = await view(await referred())
+    await viewer.until(message="connected")
+    await child.until_said(1, event="live")
+
+    transient = [1001, 1011, 4500]
+    cuts = [
+        {"do": "terminate"},
+        {"do": "complete"},
+        *({"do": "close", "code": code} for code in transient),
+    ] * 2
+    found: list[dict[str, Any]] = []
+    for number, cut in enumerate(cuts):
+        await child.tell(do="write", count=500)
+        found += await viewer.up_to(f"line {number * 1000 + 500}")
+        await child.until_said(len(child.said(event="pong")) + 1, event="pong")
+        await child.tell(do="write", count=250)
+        await child.tell(**cut)
+        await child.tell(do="write", count=250)
+        await child.until_said(number + 2, event="live")
+    found += await viewer.up_to("line 10000")
+    while len([message for message in viewer.seen if message.get("message") == "live"]) < len(cuts):
+        await viewer.receive()  # what filled the hole comes before the word that it is filled
+
+    missing, repeated, out_of_order = three_numbers(10_000, found)
+    assert (0, 0, 0) == (missing, repeated, out_of_order)
+    assert 10_000 == len({log["id"] for log in found})
+    statuses = [message["message"] for message in viewer.seen if message["type"] == "status"]
+    assert ["connected", *["reconnecting", "live"] * 10] == statuses
+    assert [1] * 11 == [line["streams"] for line in child.said(event="begun")]
+    codes = [line["code"] for line in child.said(event="closing")]
+    assert not [code for code in codes if 4400 <= code < 4500]
+    assert [4500] * 2 == [code for code in codes if code >= 4000]
+    assert not [line for line in child.said(event="queried") if line["errors"]]
+
+
+def three_numbers(written: int, found: list[dict[str, Any]]) -> tuple[int, int, int]:
+    """How many of the lines 1 to `written` are missing, repeated, and out of order."""
+    numbers = [int(log["message"].removeprefix("line ")) for log in found]
+    missing = len({*range(1, written + 1)} - {*numbers})
+    repeated = len(numbers) - len({*numbers})
+    return missing, repeated, sum(1 for before, after in itertools.pairwise(numbers) if after < before)
 
 
 async def test_every_field_of_a_row_arrives(reference: Reference, referred: Relayed, view: View) -> None:

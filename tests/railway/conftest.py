@@ -12,12 +12,13 @@ from railway_recorder import DEADLINE, Recorder
 from logrelay.railway.backoff import Backoff
 from logrelay.railway.budget import Budget
 from logrelay.railway.directory import Directory
-from logrelay.railway.feed import Feed, FeedLimits
+from logrelay.railway.feed import Feed
 from logrelay.railway.gateway import Addresses, Credential, Gateway
+from logrelay.railway.limits import FeedLimits
 from logrelay.railway.transport import Timeouts
 from logrelay.standin import Environment, StandIn, World
 
-LIMITS = FeedLimits(stands_after=0.1, refused_delay=30.0)
+LIMITS = FeedLimits(stands_after=0.1, refused_delay=30.0, fill_patience=0.3)
 TIMEOUTS = Timeouts(opening=1.0, ping=0.5, message=1.5, closing=0.1)
 
 OpenGateway = Callable[..., Awaitable[Gateway]]

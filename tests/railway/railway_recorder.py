@@ -24,6 +24,7 @@ class Recorder:
         self.refusals: list[tuple[UpstreamRefused, float]] = []
         self.descriptions: list[Description] = []
         self.frames = 0
+        self.progressed: list[tuple[int, tuple[int, int] | None]] = []
         self._changed = asyncio.Event()
 
     def _note(self) -> None:
@@ -80,6 +81,10 @@ class Recorder:
 
     def frame(self) -> None:
         self.frames += 1
+        self._note()
+
+    def progress(self, fetched: int, missing: tuple[int, int] | None) -> None:
+        self.progressed.append((fetched, missing))
         self._note()
 
     def stands(self, *, degraded: bool = False) -> None:

@@ -42,7 +42,7 @@ def test_data_resets_and_a_mere_connect_never_does() -> None:
     backoff.opened(2)
     assert backoff.lost(3) == 2
     backoff.opened(4)
-    backoff.data(5)
+    backoff.data()
 
     assert backoff.lost(6) == 0.5
 
@@ -61,25 +61,37 @@ def test_after_three_losses_in_five_minutes_only_health_resets() -> None:
     backoff = steady()
     for now in (0, 10, 20):
         backoff.opened(now)
-        backoff.data(now)
+        backoff.data()
         backoff.lost(now)
 
     backoff.opened(30)
-    backoff.data(30)
+    backoff.data()
     assert backoff.lost(31) == 1
     backoff.opened(40)
     assert backoff.lost(100) == 0.5
 
 
-def test_old_losses_are_forgotten() -> None:
+def test_losses_that_lie_far_apart_are_no_flapping() -> None:
     backoff = steady()
-    for now in (0, 10, 20):
+    for now in (0, 200, 400, 600):
         backoff.opened(now)
+        backoff.data()
+        assert backoff.lost(now) == 0.5
+
+
+def test_u19_flapping_stays_so_when_the_delays_have_grown() -> None:
+    backoff = steady()
+    for now in (0, 10, 20, 400, 800):
+        backoff.opened(now)
+        backoff.data()
         backoff.lost(now)
 
-    backoff.data(301)
-
-    assert backoff.attempt == 0
+    assert backoff.attempt == 3
+    backoff.opened(900)
+    backoff.lost(960)
+    backoff.opened(970)
+    backoff.data()
+    assert backoff.lost(971) == 0.5
 
 
 @pytest.mark.parametrize("data", [True, False])
@@ -92,7 +104,7 @@ def test_u19_flapping_opens_at_most_thirty_times_in_ten_minutes(seed: int, *, da
         opens += 1
         backoff.opened(now)
         if data:
-            backoff.data(now)
+            backoff.data()
         now += 1.0  # up for a second
         delay = backoff.lost(now)
         down_until = now + 1.0

@@ -174,8 +174,8 @@ async def test_u2_a_refusing_close_code_is_a_refusal(railway: StandIn, follow: A
     await railway.faults.close(code, "Forbidden")
     await sink.state("refused")
 
-    # The token is still good for something, so it is about this environment.
-    assert sink.refusals[0][0].scope is Scope.ENVIRONMENT
+    # 4401 names no environment; with 4403 the token is still good for something, so it is about this one.
+    assert sink.refusals[0][0].scope is (Scope.CREDENTIAL if code == 4401 else Scope.ENVIRONMENT)
     assert sink.notices == ["reconnecting"]
 
 
@@ -189,6 +189,7 @@ async def test_u2_a_refusing_status_on_the_upgrade_is_a_refusal(
     await sink.state("refused")
 
     assert railway.journal.refused_upgrades == 3
+    assert sink.refusals[0][0].scope is Scope.CREDENTIAL
 
 
 async def test_u2_a_new_token_in_the_file_is_found_at_the_next_try(
@@ -612,18 +613,6 @@ async def test_u15_a_line_of_five_megabytes_arrives_cut(environment: Environment
     assert sink.notices == []
 
 
-async def test_u15_a_frame_beyond_the_limit_is_a_loss_and_no_crash(
-    railway: StandIn, environment: Environment, open_gateway: Any, follow: Any
-) -> None:
-    sink = follow(await open_gateway(max_message_bytes=1000))
-    await sink.state("live")
-
-    environment.write("x" * 2000)
-    await sink.state("retrying", 2)
-
-    assert "1009" in sink.data("reconnecting")[0]["reason"]
-
-
 # -- U17, U18, U19, U20, U21 ---------------------------------------------------------------------------------
 
 
@@ -720,7 +709,7 @@ async def test_u20_the_hole_before_a_full_batch_is_fetched(
     railway: StandIn, environment: Environment, gateway: Gateway, follow: Any, *, reconnect: bool
 ) -> None:
     environment.write("first")
-    sink = follow()
+    sink = follow(stands_after=5.0)  # `live` comes with the frame, however long that takes
     await sink.state("live")
 
     if reconnect:
@@ -776,6 +765,41 @@ async def test_u20_a_hole_beyond_the_budget_is_a_limit(
     await sink.message("5000")
 
     assert [gap["reason"] for gap in sink.data("gap")] == ["limit"]
+
+
+async def test_u20_a_failure_that_passes_leaves_no_gap(
+    railway: StandIn, environment: Environment, follow: Any
+) -> None:
+    environment.write("first")
+    sink = follow()
+    await sink.state("live")
+
+    railway.faults.http = (503, {}, "down", 2)
+    environment.write_many(f"{n}" for n in range(6000))
+    await sink.message("5999")
+
+    assert sink.messages == ["first", *(f"{n}" for n in range(6000))]
+    assert sink.notices == []
+
+
+async def test_u20_a_hole_is_seen_to_be_fetched(environment: Environment, follow: Any) -> None:
+    first = environment.write("first")
+    sink = follow()
+    await sink.state("live")
+
+    rows = environment.write_many(f"{n}" for n in range(8000))
+    await sink.message("7999")
+
+    end = rows[3000].ns  # the oldest row of the frame
+    beginning, *steps, over = sink.progressed
+    assert beginning == (0, (first.ns, end))
+    assert over == (3000, None)
+    counts = [fetched for fetched, _ in steps]
+    starts = [missing[0] for _, missing in steps if missing]
+    assert steps
+    assert counts == sorted(counts)
+    assert starts == sorted(starts)
+    assert starts[-1] == end
 
 
 async def test_u21_a_replay_is_recognised(railway: StandIn, environment: Environment, follow: Any) -> None:

@@ -183,6 +183,18 @@ async def test_a_feed_says_how_it_is(world: World, environment: Environment, gat
     assert world.account_token not in text
 
 
+async def test_a_feed_that_stands_says_so(
+    gateway: Gateway, environment: Environment, tasks: list[Any]
+) -> None:
+    feed, sink = Feed(gateway, environment.id), Recorder()
+    tasks.append(asyncio.create_task(feed.run(sink)))
+
+    await sink.state("live")
+
+    assert "standing" in repr(feed)
+    assert "standing" in repr(feed._delivery)
+
+
 async def test_a_fault_of_our_own_ends_the_feed(gateway: Gateway, environment: Environment) -> None:
     class Broken(Directory):
         async def refresh(self) -> None:

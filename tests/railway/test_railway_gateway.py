@@ -277,6 +277,19 @@ def test_a_credential_is_read_again_from_its_file(tmp_path: Path) -> None:
     assert not Credential("old").reread()
 
 
+async def test_a_new_token_in_the_file_is_found_without_a_signal(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("old")
+    gateway = Gateway(Credential("old", path=path))
+    waiting = asyncio.create_task(gateway.renewed(0, look_every=0.01))
+
+    path.write_text("new")
+
+    async with asyncio.timeout(5):
+        await waiting
+    assert gateway.credential.value == "new"
+
+
 async def test_whoever_waits_for_a_new_token_hears_of_it(tmp_path: Path) -> None:
     path = tmp_path / "token"
     gateway = Gateway(Credential("old", path=path))

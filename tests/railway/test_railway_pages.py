@@ -113,3 +113,85 @@ async def test_rows_that_cannot_be_read_count_for_fullness() -> None:
     assert asked[0] == (0, 100)
     assert len(asked) > 2
     assert sum(page.unreadable for page in got) == len(got)
+
+
+class Narrow(Railway):
+    """A model whose rows have a weight, asked by somebody who takes only so much at once."""
+
+    def __init__(self, stamps: Sequence[int], size: int, most: int, heavy: Sequence[int]) -> None:
+        super().__init__(stamps, size)
+        self.most = most
+        self.heavy = set(heavy)
+        self.beyond: set[int] = set()
+
+    def too_large(self, rows: Sequence[tuple[int, Content]]) -> bool:
+        return len(rows) > self.most or any(ns in self.heavy for ns, _ in rows)
+
+    async def fetch(self, start_ns: int, end_ns: int) -> Fetched:
+        fetched = await super().fetch(start_ns, end_ns)
+        rows = [row for row in fetched.rows if row[0] not in self.beyond]
+        if not self.too_large(rows):
+            return Fetched(rows)
+        if start_ns < end_ns:
+            return Fetched([], oversize=True)
+        # As the archive does it for one nanosecond: what fits of it, and whether that is all.
+        here = [row for row in rows if row[0] == start_ns]
+        if not self.too_large(here):
+            return Fetched(here)
+        self.beyond.add(start_ns)
+        return Fetched([] if start_ns in self.heavy else here[-self.most :], oversize=True)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    stamps=st.lists(st.integers(0, 60) | st.integers(0, 10**9), max_size=60),
+    heavy=st.lists(st.integers(0, 60) | st.integers(0, 10**9), max_size=4),
+    length=st.integers(0, 70) | st.integers(0, 10**9),
+    size=st.integers(1, 8),
+    most=st.integers(1, 8),
+    width=st.none() | st.integers(0, 1000),
+)
+def test_u15_pages_leave_out_what_is_too_large_and_nothing_else(
+    *, stamps: list[int], heavy: list[int], length: int, size: int, most: int, width: int | None
+) -> None:
+    railway = Narrow([*stamps, *heavy], size, most, heavy)
+
+    async def walk() -> list[Page]:
+        found = pages.forward(railway.fetch, 0, length, size=size, width_ns=width)
+        return [page async for page in found]
+
+    got = asyncio.run(walk())
+
+    assert [page.start_ns for page in got] == [0, *(page.end_ns + 1 for page in got[:-1])]
+    assert got[-1].end_ns == length
+    for page in got:
+        there = [ns for ns in railway.stamps if page.start_ns <= ns <= page.end_ns]
+        if page.too_large or page.overfull:
+            assert page.start_ns == page.end_ns
+            assert not (page.too_large and page.overfull)
+        else:
+            assert [ns for ns, _ in page.rows] == there
+            assert not railway.heavy & set(there)
+    wanted = {ns for ns in heavy if ns <= length}
+    assert wanted <= {page.start_ns for page in got if page.too_large}
+
+
+async def test_u15_one_row_that_is_too_large_costs_a_bounded_number_of_queries() -> None:
+    stamps = range(0, 3600 * 10**9, 10**9)
+    railway = Narrow(stamps, 5000, 10_000, [1800 * 10**9])
+
+    got = await all_of(railway, 0, 3600 * 10**9)
+
+    assert [page.start_ns for page in got if page.too_large] == [1800 * 10**9]
+    assert sum(len(page.rows) for page in got) == 3599
+    assert railway.queries < 100
+
+
+async def test_u15_where_all_rows_are_large_windows_do_not_swing() -> None:
+    stamps = range(0, 3600 * 10**9, 10**9)
+    railway = Narrow(stamps, 5000, 100, [])
+
+    got = await all_of(railway, 0, 3600 * 10**9)
+
+    assert sum(len(page.rows) for page in got) == 3600
+    assert railway.queries < 3 * 36 + 20

@@ -6,8 +6,9 @@ from logrelay.railway.verdicts import Kind, Verdict, of_close, of_errors, of_sta
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        *[(code, Kind.TRANSIENT) for code in (None, 1001, 1006, 1009, 1011, 1012, 1013, 4408)],
+        *[(code, Kind.TRANSIENT) for code in (None, 1001, 1006, 1011, 1012, 1013, 4408)],
         (1000, Kind.NORMAL),
+        (1009, Kind.OVERSIZE),
         *[(code, Kind.REFUSED) for code in (4401, 4403)],
         *[(code, Kind.MISFIT) for code in (4400, 4406, 4409, 4004, 4005)],
         (4429, Kind.LIMITED),

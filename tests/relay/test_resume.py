@@ -388,13 +388,13 @@ STAMPS = [stamp(second) for second in (1, 2, 2, 3)]
         (by_stamp(9), (4, True)),
         (Request.from_id(IDS[2], 30), (0, True)),
         (unknown(2, 30), (0, False)),
-        (unknown(4, 30), (0, True)),
+        (unknown(4, 30), (0, None)),
     ],
 )
 def test_what_of_a_fetched_page_the_client_has_not_seen(
-    request_: Request, expected: tuple[int, bool]
+    request_: Request, expected: tuple[int, bool | None]
 ) -> None:
-    assert resume.unseen(request_, IDS, STAMPS) == expected
+    assert resume.unseen(request_, IDS, STAMPS, STAMPS[-1]) == expected
 
 
 @pytest.mark.parametrize(
@@ -402,4 +402,4 @@ def test_what_of_a_fetched_page_the_client_has_not_seen(
     [(by_stamp(1), (0, True)), (unknown(1), (0, False)), (unknown(1, 30), (0, False))],
 )
 def test_an_empty_page_holds_nothing_unseen(request_: Request, expected: tuple[int, bool]) -> None:
-    assert resume.unseen(request_, [], []) == expected
+    assert resume.unseen(request_, [], [], stamp(9)) == expected

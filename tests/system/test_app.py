@@ -31,17 +31,32 @@ async def test_a_project_token_streams_its_own_environment_only(world: World, ra
 
 
 async def test_the_environment_is_learned_as_soon_as_railway_says_it(world: World, railway: StandIn) -> None:
-    railway.faults.query_error = "Problem processing request"
+    railway.faults.http = (503, {}, "")
     changes = {"RAILWAY_API_TOKEN": "", "RAILWAY_TOKEN": world.project_token, "LOGRELAY_ENVIRONMENTS": ""}
     async with relaying(railway, changes) as relay:
         async with relay.viewer() as viewer:
             await until(lambda: viewer.socket.closed, "told to come back")
             assert viewer.socket.close_code == 1011
             assert viewer.others[0]["retryable"] is True
+            assert viewer.said("connecting")
 
-        railway.faults.query_error = None
+        railway.faults.http = None
         async with relay.viewer() as viewer:
             await viewer.until_said("connected")
+
+
+async def test_a_project_token_that_railway_refuses_is_said_to_viewers(
+    world: World, railway: StandIn
+) -> None:
+    changes = {"RAILWAY_API_TOKEN": "", "RAILWAY_TOKEN": "of-nobody", "LOGRELAY_ENVIRONMENTS": ""}
+    async with relaying(railway, changes) as relay:
+        for _ in range(3):
+            async with relay.viewer() as viewer:
+                await until(lambda: viewer.socket.closed, "refused")
+                assert viewer.socket.close_code == 4502
+                assert viewer.others[0]["code"] == "upstream_refused"
+
+    assert len(railway.journal.queries) == 3
 
 
 async def test_short_memory_halves_histories_and_refuses_newcomers(world: World, railway: StandIn) -> None:

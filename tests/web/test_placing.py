@@ -11,6 +11,7 @@ from logrelay.relay import timestamps
 from logrelay.relay.filters import Filter
 from logrelay.relay.history import Bounds, History
 from logrelay.relay.records import Entry, LogRecord, Notice
+from logrelay.relay.resume import Request
 from logrelay.web.placing import Placing, ResumeLimits, lost, recent
 from logrelay.web.stream import StreamLimits
 
@@ -276,8 +277,9 @@ async def test_a_resume_fetches_no_more_records_than_its_limit(make: Make) -> No
     await peer.leave()
 
 
+@pytest.mark.parametrize("lateness", [4, 90])  # the history spans about 35 s
 @pytest.mark.parametrize("seed", range(25))
-async def test_the_seam_has_no_hole_and_no_repeat(make: Make, seed: Any) -> None:
+async def test_the_seam_has_no_hole_and_no_repeat(make: Make, seed: Any, lateness: Any) -> None:
     """Records arrive, late and tied ones too, and the oldest are evicted, while the past is being fetched."""
     dice = random.Random(seed)
     now, everything = 100.0, []
@@ -288,7 +290,7 @@ async def test_the_seam_has_no_hole_and_no_repeat(make: Make, seed: Any) -> None
         for _ in range(count):
             now += dice.choice([0, 0, 1, 2])
             late = dice.random() < 0.2
-            second = now - dice.choice([1, 2, 4]) if late else now
+            second = now - dice.choice([1, 2, 4, lateness]) if late else now
             made.append(line(second, f"record {len(everything) + len(made)}", late=late))
         everything.extend(made)
         return made
@@ -330,7 +332,177 @@ async def test_the_seam_has_no_hole_and_no_repeat(make: Make, seed: Any) -> None
         expected = [record for record in everything if record.ns > last.ns] + ties[ties.index(last) + 1 :]
     else:
         expected = [record for record in everything if record.ns >= last.ns]
-    assert set(ids(expected)) == set(found)
+    # What arrived since the client came is not missed, whatever its stamp; for what had come late before that,
+    # a client asks for an overlap.
+    missing = {*ids(expected), *ids(live)} - set(found)
+    assert not missing - {last.id}
+    assert not set(found) - {*ids(expected), *ids(seeded), *ids(live)}
+    await peer.leave()
+
+
+async def test_a_resume_that_ends_exactly_at_its_limit_declares_no_gap(make: Make) -> None:
+    old = lines(0, 31)
+    upstream = Upstream(seed=[line(31)], floor_ns=old[-1].ns, past_of=archive(old, size=10))
+    relay = await make(upstreams={ENV: upstream}, limits=StreamLimits(resume=ResumeLimits(records=30)))
+
+    peer = await relay.connect({"lastTimestamp": stamp(0)})
+
+    assert (await peer.status("connected"))["resume"] == {"outcome": "backfilled"}
+    assert await peer.ids(31) == ids(lines(1, 32))
+    await peer.quiet()
+    await peer.leave()
+
+
+async def test_a_page_that_only_says_that_rows_are_missing_is_no_unknown_id(make: Make) -> None:
+    data = {"from": stamp(5), "to": stamp(5), "count": 3, "reason": "upstream_truncated"}
+
+    async def past(start: Any, end: Any) -> AsyncIterator[Sequence[Entry]]:
+        yield [Notice("gap", data, BASE)]
+        yield lines(7, 10)
+
+    upstream = Upstream(seed=[line(10)], floor_ns=line(9).ns, past_of=past)
+    relay = await make(upstreams={ENV: upstream})
+
+    peer = await relay.connect({"lastId": line(7).id, "overlap": 5})
+
+    assert (await peer.status("connected"))["resume"] == {"outcome": "backfilled"}
+    assert await peer.status("gap") == data
+    assert await got(peer, relay) == ids(lines(7, 11))
+    await peer.leave()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+async def test_an_id_that_comes_on_a_later_page_of_its_overlap_is_known(make: Make, size: Any) -> None:
+    old = lines(0, 10)
+    upstream = Upstream(seed=[line(10)], floor_ns=old[-1].ns, past_of=archive(old, size=size))
+    relay = await make(upstreams={ENV: upstream})
+
+    peer = await relay.connect({"lastId": line(7).id, "overlap": 5})
+
+    assert (await peer.status("connected"))["resume"] == {"outcome": "backfilled"}
+    assert await got(peer, relay) == ids(lines(2, 11))
+    await peer.leave()
+
+
+@pytest.mark.parametrize("text", [None, "never seen"])
+async def test_an_overlap_that_begins_before_the_history_of_its_id_is_fetched(make: Make, text: Any) -> None:
+    old = lines(0, 10)
+    upstream = Upstream(seed=lines(10, 20), floor_ns=old[-1].ns, past_of=archive(old, size=2))
+    relay = await make(upstreams={ENV: upstream})
+
+    peer = await relay.connect({"lastId": line(12, text).id, "overlap": 5})
+    resume = (await peer.status("connected"))["resume"]
+
+    unknown = {"outcome": "partial", "from": stamp(12), "to": stamp(12), "reason": "unknown_id"}
+    assert resume == (unknown if text else {"outcome": "backfilled"})
+    assert await peer.ids(13) == ids(lines(7, 20))
+    await peer.quiet()
+    await peer.leave()
+
+
+@pytest.mark.parametrize(("second", "before"), [(7, [2, 3, 4, 5, 6, 7]), (9, [4, 5, 6, 7, 8, 9])])
+async def test_an_id_that_turns_out_to_be_unknown_is_a_gap_in_its_place(
+    make: Make, second: Any, before: Any
+) -> None:
+    old = lines(0, 10)
+    upstream = Upstream(seed=[line(10)], floor_ns=old[-1].ns, past_of=archive(old, size=2))
+    relay = await make(upstreams={ENV: upstream})
+
+    peer = await relay.connect({"lastId": line(second, "never seen").id, "overlap": 5})
+
+    assert (await peer.status("connected"))["resume"] == {"outcome": "backfilled"}
+    assert await peer.ids(len(before)) == [line(n).id for n in before]
+    place = {"from": stamp(second), "to": stamp(second), "count": None, "reason": "unknown_id"}
+    assert await peer.status("gap") == place
+    assert await got(peer, relay) == ids(lines(second + 1, 11))
+    await peer.leave()
+
+
+async def test_what_is_partial_and_can_not_be_fetched_either_is_missing_up_to_the_history(make: Make) -> None:
+    async def past(start: Any, end: Any) -> AsyncIterator[Sequence[Entry]]:
+        # More is evicted while the query is on its way.
+        relay.sink.publish(lines(12, 14))
+        raise UpstreamUnavailable("away")
+        yield
+
+    upstream = Upstream(seed=lines(10, 12), floor_ns=line(9).ns, past_of=past)
+    limits = StreamLimits(resume=ResumeLimits(retention=5.0))
+    relay = await make(upstreams={ENV: upstream}, limits=limits, bounds=Bounds(records=3, keep=1))
+
+    peer = await relay.connect({"lastTimestamp": stamp(1)})
+    resume = (await peer.status("connected"))["resume"]
+
+    assert resume == {"outcome": "partial", "from": stamp(1), "to": stamp(10), "reason": "retention"}
+    assert await got(peer, relay) == ids(lines(11, 14))
+    await peer.leave()
+
+
+async def test_late_rows_that_come_and_go_while_the_past_is_fetched_are_sent(make: Make) -> None:
+    old = lines(0, 10)
+    late = [line(3.5, "late", late=True), line(8.5, "less late", late=True)]
+
+    async def past(start: Any, end: Any) -> AsyncIterator[Sequence[Entry]]:
+        yield [record for record in old[:6] if start <= record.ns <= end]
+        if not pages:
+            relay.sink.publish([late[0], *lines(20, 30), late[1], *lines(30, 40)])  # and they are gone again
+        pages.append(start)
+        yield [record for record in [*old[6:], *lines(10, 40)] if start <= record.ns <= end]
+
+    pages: list[int] = []
+    upstream = Upstream(seed=lines(10, 20), floor_ns=old[-1].ns, past_of=past)
+    relay = await make(upstreams={ENV: upstream}, bounds=Bounds(records=10, keep=1))
+    peer = await relay.joined({"lastId": old[0].id})
+
+    found = await got(peer, relay)
+
+    assert sorted(found) == sorted(ids([*old[1:], *late, *lines(10, 40)]))
+    assert found.index(late[1].id) < found.index(line(9).id)
+    assert late[0].id in found
+    await peer.leave()
+
+
+async def test_more_late_rows_than_can_be_kept_are_a_gap(make: Make) -> None:
+    old = lines(0, 10)
+
+    upstream = Upstream(seed=lines(10, 20), floor_ns=old[-1].ns, past_of=archive(old, size=5))
+    relay = await make(upstreams={ENV: upstream})
+    peer = await relay.joined({"services": "web"})  # only keeps the hub
+    placing = Placing(Filter(), Request.from_id(old[0].id), tail=0, limits=ResumeLimits())
+    await placing.prepare(relay.hub)
+    sent: list[Entry] = []
+
+    async for entries in placing.backfill(relay.hub):
+        sent += entries
+        if len(sent) == 4:
+            relay.sink.publish([line(n / 1000, f"late {n}", late=True) for n in range(1200)])
+
+    assert sent[:-1] == old[1:]
+    gap = sent[-1]
+    assert isinstance(gap, Notice)
+    assert gap.data == {"from": stamp(0), "to": stamp(9), "count": None, "reason": "limit"}
+    await peer.leave()
+
+
+async def test_what_is_evicted_while_a_gap_is_being_sent_is_counted_as_lost(make: Make) -> None:
+    """From the gap on the place is the history's: nothing after it goes away without a word."""
+    old = lines(0, 10)
+
+    async def past(start: Any, end: Any) -> AsyncIterator[Sequence[Entry]]:
+        yield old[:5]
+        raise UpstreamUnavailable("away")
+
+    upstream = Upstream(seed=lines(10, 20), floor_ns=old[-1].ns, past_of=past)
+    relay = await make(upstreams={ENV: upstream}, bounds=Bounds(records=10, keep=1))
+    peer = await relay.joined()
+    placing = Placing(Filter(), Request.from_id(old[0].id), tail=0, limits=ResumeLimits())
+    await placing.prepare(relay.hub)
+
+    async for entries in placing.backfill(relay.hub):
+        if isinstance(entries[-1], Notice):
+            relay.sink.publish(lines(20, 23))
+
+    assert placing.position == 0
+    assert lost(relay.hub.history, placing.position, None)["count"] == 3
     await peer.leave()
 
 

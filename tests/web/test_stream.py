@@ -181,6 +181,7 @@ async def test_before_the_tokens_environment_is_known_it_is_a_fault_of_ours(rela
 
     peer = await relay.connect()
 
+    assert (await peer.status("connecting"))["upstream"] == {"state": "connecting"}
     assert (await peer.error("internal"))["retryable"] is True
     assert await peer.close_code() == 1011
 

@@ -100,6 +100,7 @@ STATUS_DATA = {
                     "upstream_dropped",
                     "outage",
                     "too_large",
+                    "unknown_id",
                 ]
             },
         }

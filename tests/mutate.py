@@ -1,0 +1,234 @@
+"""Whether the tests bite: `python tests/mutate.py` switches off one safeguard of the relay at a time and runs tests.
+
+Everything happens in a temporary copy of the tree. For each mutation a table says which test caught it (and passes
+without it), or that it SURVIVED; the exit code is 1 when one survived, or could not be tried.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import attrs
+
+ROOT = Path(__file__).resolve().parents[1]
+LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__", "node_modules", "*.egg-info", "build")
+PATIENCE = 300  # seconds for all tests of one mutation; when they are over, something hangs
+ONE_TEST = 60  # seconds for any one test
+NOTHING_FAILED, SOME_FAILED = 0, 1  # pytest's exit codes
+_FAILURE = re.compile(r"^FAILED (\S+::.*?)(?: - .*)?$", re.MULTILINE)
+
+
+@attrs.frozen
+class Mutation:
+    """One safeguard switched off: in a file, a snippet that stands there exactly once gives way to another one.
+
+    However many spaces and line breaks part the snippet's words, it is found. `tests` are what pytest is given, in this
+    order; it stops at the first failure.
+    """
+
+    name: str
+    file: str
+    snippet: str
+    instead: str
+    tests: Sequence[str]
+
+    def apply(self, source: str) -> str:
+        """The mutated source. Raises LookupError when the snippet isn't there, or more than once."""
+        found = list(re.finditer(r"\s+".join(map(re.escape, self.snippet.split())), source))
+        if len(found) != 1:
+            raise LookupError(f"{self.snippet!r} stands {len(found)} times in {self.file}")
+        start, end = found[0].span()
+        return source[:start] + self.instead + source[end:]
+
+
+SYSTEM = "tests/system/test_relay.py"
+MUTATIONS = (
+    Mutation(
+        "overlap: a resubscription reaches back",
+        "logrelay/railway/intake.py",
+        "watermark - self._overlap",
+        "watermark",
+        ["tests/railway/test_railway_faults.py", SYSTEM],
+    ),
+    Mutation(
+        "de-duplication: a row is recognised",
+        "logrelay/relay/identities.py",
+        "if count <= self._counts.get(key, 0):",
+        "if count < 0:",
+        ["tests/railway/test_railway_faults.py", "tests/relay/test_identities.py", SYSTEM],
+    ),
+    Mutation(
+        "de-duplication: the history takes an id once",
+        "logrelay/relay/history.py",
+        "if self._numbers.setdefault(entry.id, number) != number:",
+        "if self._numbers.setdefault(entry.id, number) < 0:",
+        ["tests/relay/test_history.py", SYSTEM],
+    ),
+    Mutation(
+        "ordinal: equal rows of one frame are several",
+        "logrelay/relay/identities.py",
+        'key if count == 1 else f"{key}~{count}"',
+        "key",
+        ["tests/relay/test_identities.py", "tests/railway/test_railway_faults.py", SYSTEM],
+    ),
+    Mutation(
+        "truncation: a full frame is suspicious",
+        "logrelay/railway/delivery.py",
+        "whole and intake.truncated(",
+        "False and intake.truncated(",
+        ["tests/railway/test_railway_faults.py", "tests/railway/test_railway_holes.py"],
+    ),
+    Mutation(
+        "seam: what was fetched isn't sent again",
+        "logrelay/web/placing.py",
+        "entry.id not in self.already",
+        "entry.id",
+        ["tests/web/test_placing.py", SYSTEM],
+    ),
+    Mutation(
+        "seam: the history's beginning is looked at again",
+        "logrelay/web/placing.py",
+        "if floor is None or floor <= self._reached:",
+        "if floor is None or floor <= self._reached or reason is None:",
+        ["tests/web/test_placing.py", SYSTEM],
+    ),
+    Mutation(
+        "gap: what can't be fetched is said live",
+        "logrelay/relay/hub.py",
+        "self._append([Notice(message, data, time.time_ns())])",
+        'self._append([Notice(message, data, time.time_ns())] if message != "gap" else [])',
+        ["tests/relay/test_hub.py", "tests/promises/test_poison.py"],
+    ),
+    Mutation(
+        "gap: what can't be fetched is said in a resume",
+        "logrelay/web/placing.py",
+        'Notice( "gap",',
+        'Notice("note",',
+        ["tests/web/test_placing.py"],
+    ),
+    Mutation(
+        "lost: who falls off the history is told",
+        "logrelay/web/client.py",
+        'self._socket.send(protocol.status("lost", data))',
+        "pass",
+        ["tests/promises/test_flood.py", "tests/web/test_client.py"],
+    ),
+)
+
+
+class NotTried(Exception):
+    """A mutation could not be tried; the text says why."""
+
+
+@attrs.frozen
+class Copy:
+    """A copy of the tree that nobody else uses."""
+
+    folder: Path
+
+    def environment(self) -> Mapping[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        return kept | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run Python in the copy. Raises NotTried when it doesn't end."""
+        try:
+            return subprocess.run(
+                [sys.executable, *command],
+                cwd=self.folder,
+                env=dict(self.environment()),
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+            )
+        except subprocess.TimeoutExpired:
+            raise NotTried(f"the tests take more than {PATIENCE} s") from None
+
+    def check(self) -> None:
+        """Raises NotTried where Python would import logrelay from elsewhere: nothing would be mutated then."""
+        place = self.run("-c", "import logrelay; print(logrelay.__file__)").stdout.strip()
+        if not place.startswith(str(self.folder)):
+            raise NotTried(f"logrelay is imported from {place or 'nowhere'}, and not from the copy")
+
+    def failure(self, tests: Sequence[str]) -> str | None:
+        """The first test that fails, or None when none does."""
+        quiet = ("-q", "--no-header", "--tb=no", "-rf", "-p", "no:cacheprovider", f"--timeout={ONE_TEST}")
+        done = self.run("-m", "pytest", "-x", *quiet, *tests)
+        found = _FAILURE.search(done.stdout)
+        if done.returncode == NOTHING_FAILED:
+            return None
+        if done.returncode != SOME_FAILED or found is None:
+            raise NotTried("pytest failed:\n" + textwrap.indent((done.stdout + done.stderr)[-2000:], "    "))
+        return found[1]
+
+    def try_out(self, mutation: Mutation) -> str | None:
+        """The test that catches a mutation, None when none does. Raises NotTried. The copy is as before then."""
+        path = self.folder / mutation.file
+        source = path.read_text(encoding="utf-8")
+        try:
+            mutated = mutation.apply(source)
+            compile(mutated, mutation.file, "exec")
+        except (LookupError, SyntaxError) as error:
+            raise NotTried(f"the patch no longer applies: {error}") from None
+        path.write_text(mutated, encoding="utf-8")
+        try:
+            caught = self.failure(mutation.tests)
+        finally:
+            path.write_text(source, encoding="utf-8")
+        if caught is not None and self.failure([caught]) is not None:
+            raise NotTried(f"{caught} fails without the mutation, too")
+        return caught
+
+
+def tell(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def row(mutation: Mutation, try_out: Callable[[Mutation], str | None]) -> bool:
+    """Try a mutation and write its line of the table; whether it was caught."""
+    began = time.monotonic()
+    try:
+        caught = try_out(mutation)
+    except NotTried as error:
+        verdict = f"NOT TRIED: {error}"
+        good = False
+    else:
+        verdict = "SURVIVED" if caught is None else caught
+        good = caught is not None
+    tell(f"{mutation.name:<52}{time.monotonic() - began:5.0f} s  {verdict}")
+    return good
+
+
+def main() -> int:
+    """Try all mutations, or those whose name holds the given text."""
+    parser = argparse.ArgumentParser(
+        description="Switch off one safeguard at a time and see which test fails."
+    )
+    parser.add_argument("name", nargs="?", default="", help="only the mutations whose name holds this")
+    chosen = [mutation for mutation in MUTATIONS if parser.parse_args().name in mutation.name]
+    with tempfile.TemporaryDirectory(prefix="mutants-") as place:
+        copy = Copy(Path(place, "tree").resolve())
+        shutil.copytree(ROOT, copy.folder, ignore=LEFT_BEHIND)
+        try:
+            copy.check()
+        except NotTried as error:
+            tell(str(error))
+            return 1
+        tell(f"{'mutation':<52}{'took':>7}  caught by")
+        caught = [row(mutation, copy.try_out) for mutation in chosen]
+    tell(f"{sum(caught)} of {len(chosen)} caught")
+    return 0 if chosen and all(caught) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
