@@ -123,8 +123,10 @@ class Delivery:
             stamped, unstamped = rows.stamped(part)
             unreadable += unstamped
             new = self._intake.unseen(stamped, here)
-            if whole and intake.truncated(len(stamped) + unreadable, unreadable, len(new)):
-                await self._fill(known, min(row.ns for row in new))
+            if whole and intake.truncated(len(stamped) + unreadable, len(new)):
+                oldest = min(ns for ns, _ in stamped)
+                if oldest > known:
+                    await self._fill(known, oldest)
             if await self._directory.resolve(row.content.service_id for row in new):
                 self.sink.describe(self._directory.description)
             self._deliver(self._intake.entries(new))

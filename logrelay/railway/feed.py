@@ -153,7 +153,7 @@ class Feed:
 
         loop = asyncio.get_running_loop()
         quiet = loop.call_later(self._limits.stands_after, stand)
-        known = since  # up to there nothing is missing; the first frame reaches back by the overlap, later ones don't
+        known = since  # up to there nothing is missing; late rows may lie an overlap before the newest one
         try:
             turn = loop.time()
             async for batch in batches:
@@ -162,7 +162,7 @@ class Feed:
                 if await delivery.take(batch, known):
                     self._ends.backoff.data()
                 self._stand(delivery)
-                known = since if self._intake.watermark is None else self._intake.watermark
+                known = self._intake.since
                 if loop.time() - turn > TURN:  # taking what waits already gives nobody else a turn
                     await asyncio.sleep(0)
                     turn = loop.time()

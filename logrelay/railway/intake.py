@@ -140,12 +140,13 @@ def _dropped(content: Content) -> int:
     return int(match[1]) if match else 0
 
 
-def truncated(size: int, unreadable: int, new: int) -> bool:
-    """Whether what lies before a frame may have been cut off: it is full, and nothing of it known (faults.md U20).
+def truncated(size: int, new: int) -> bool:
+    """Whether what lies before a frame may have been cut off: it is full, and something of it new (faults.md U20).
 
-    `size` counts all of its rows, `new` those that were not seen before.
+    `size` counts all of its rows, `new` those that were not seen before. A known row among them proves nothing: what
+    Railway leaves out is the oldest by stamp, and late rows have old stamps.
     """
-    return size in {PAGE_SIZE, PAGE_SIZE + 1} and 0 < new == size - unreadable
+    return size in {PAGE_SIZE, PAGE_SIZE + 1} and new > 0
 
 
 def gap(reason: str, start_ns: int | None, end_ns: int | None, count: int | None = None) -> Notice:

@@ -87,8 +87,9 @@ class LogTransport(AIOHTTPWebsocketsTransport):
             headers=headers,
             init_payload=dict(init_payload),
             heartbeat=timeouts.ping,
-            connect_timeout=timeouts.opening,
-            ack_timeout=timeouts.opening,
+            # opened() has the deadline: up to Python 3.11, asyncio.wait_for may swallow a cancellation
+            connect_timeout=None,
+            ack_timeout=None,
             close_timeout=timeouts.closing,
             websocket_close_timeout=timeouts.closing,
             # bytes, so that bad UTF-8 costs a character and not the connection

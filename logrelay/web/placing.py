@@ -82,7 +82,7 @@ class Placing:
             first, end_ns = await _first(pages, floor_ns)
         except UpstreamError:
             # The floor of now: what has been evicted meanwhile is missing too.
-            return plan.unfetched(request.ns, hub.history.floor_ns or floor_ns)
+            return plan.unfetched(request.begin, hub.history.floor_ns or floor_ns)
         self._pages = pages
         logs = [entry for entry in first if isinstance(entry, LogRecord)]
         ids, stamps = [entry.id for entry in logs], [entry.ns for entry in logs]

@@ -140,7 +140,8 @@ class Streams:
             socket.send(protocol.status("draining", {"reconnectInSeconds": _COMEBACK}))
             raise restart()
         if not self._environments.known:
-            socket.send(protocol.status("connecting", {"upstream": {"state": "connecting"}}))
+            waiting = {"environmentId": about["environment"], "upstream": {"state": "connecting"}}
+            socket.send(protocol.status("connecting", waiting))
             await self._environments.learned()
         self._environments.admit(environment_id)
         placing = parameters.read(request.query, self._limits.resume)

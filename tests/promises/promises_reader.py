@@ -318,7 +318,10 @@ class Reader:
                 continue
             done.add(got.key)
             # Late rows that a fetch did not ask for come with the history after it, if they still can.
-            if not place.hidden and not (self.visits[visit].sorted and place.ns < self.visits[visit].begin):
+            come = self.visits[visit]
+            if not place.hidden and not (
+                come.sorted and place.ns < come.begin + (come.by == "lastTimestamp")
+            ):
                 run.append(place)
         self._close_run(run, verdict)
 

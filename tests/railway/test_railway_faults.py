@@ -751,7 +751,8 @@ async def test_u20_a_hole_that_cannot_be_had_is_declared_in_its_place(
     assert sink.messages[:2] == ["first", "1"]
     assert sink.log[1][0] == "gap"
     (gap,) = sink.data("gap")
-    assert (gap["from"], gap["to"], gap["reason"]) == (first.timestamp, rows[1].timestamp, "outage")
+    assert (gap["to"], gap["reason"]) == (rows[1].timestamp, "outage")
+    assert gap["from"] <= first.timestamp  # late rows of an overlap before the newest one may be missing too
 
 
 async def test_u20_a_hole_beyond_the_budget_is_a_limit(
@@ -792,7 +793,9 @@ async def test_u20_a_hole_is_seen_to_be_fetched(environment: Environment, follow
 
     end = rows[3000].ns  # the oldest row of the frame
     beginning, *steps, over = sink.progressed
-    assert beginning == (0, (first.ns, end))
+    assert beginning[0] == 0
+    assert beginning[1][0] <= first.ns  # late rows may lie an overlap before the newest one
+    assert beginning[1][1] == end
     assert over == (3000, None)
     counts = [fetched for fetched, _ in steps]
     starts = [missing[0] for _, missing in steps if missing]
