@@ -254,6 +254,9 @@ class Client:
         async with contextlib.aclosing(placing.backfill(self._hub)) as past:
             async for entries in past:
                 await self._send_all(entries)
+                if self._socket.full:
+                    # The history's beginning, where it is joined, may be evicted while a full socket is waited for.
+                    await self._socket.writable()
                 self._served(
                     next((entry for entry in reversed(entries) if isinstance(entry, LogRecord)), None)
                 )
