@@ -58,11 +58,12 @@ class Backoff:
                 self._flapping = True
         delay = min(self._first * 2**self.attempt, self._longest)
         self.attempt = min(self.attempt + 1, 32)
-        return self.spread(delay)
+        # While it flaps, the longer half of the spread, so that ten minutes hold thirty tries at most (faults.md U19).
+        return self.spread(delay, 1.0 if self._flapping else 0.5)
 
-    def spread(self, delay: float) -> float:
-        """A delay with its jitter of half in both directions."""
-        return delay * self._rng.uniform(0.5, 1.5)
+    def spread(self, delay: float, least: float = 0.5) -> float:
+        """A delay with its jitter: from `least` of it up to half as much again."""
+        return delay * self._rng.uniform(least, 1.5)
 
     @property
     def longest(self) -> float:

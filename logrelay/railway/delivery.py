@@ -50,6 +50,7 @@ class Delivery:
         self._limits = limits
         self._environment_id = environment_id
         self._spread = spread
+        self.turn = asyncio.Lock()  # whose rows may be delivered now; held while a hole is being filled
         self.standing = False
         self.filled = 0  # records that came between the last loss and the next `live`
         self._degraded = False
@@ -114,6 +115,10 @@ class Delivery:
             raise SubscriptionEnded(of_errors(batch.errors))
         if batch.errors:
             logger.warning("upstream errors beside data", extra=self._about(count=len(batch.errors)))
+        async with self.turn:
+            return await self._take(batch, known)
+
+    async def _take(self, batch: Batch, known: int) -> bool:
         before = self._intake.watermark
         unreadable = batch.unreadable
         whole = len(batch.rows) <= pages.PAGE_SIZE + 1

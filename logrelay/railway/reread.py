@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 class Delivery(Protocol):
     """Where rows go, as far as a second look is concerned."""
 
+    turn: asyncio.Lock  # held while rows are being delivered
+
     def span(self) -> tuple[int, int] | None:
         """What to read again, both ends included; None where no rows have come since the last time."""
 
@@ -74,7 +76,8 @@ class Reread:
         async for page in pages.forward(self._asked, *span):
             # Names first: what counts as seen has to be delivered in the same breath, or a cut would lose it.
             await self.delivery.name(page)
-            found += self.delivery.add(page)
+            async with self.delivery.turn:  # a frame whose hole is being filled comes first
+                found += self.delivery.add(page)
         if found:
             logger.info("rows found that the subscription had passed over", extra={"count": found})
 

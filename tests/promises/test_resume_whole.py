@@ -115,7 +115,6 @@ async def many_come_back(world: World, railway: StandIn, clients: int) -> None:
             assert comeback.notices == []
         assert len(railway.journal.subscribes) - subscribes == 1
         assert queries <= 20
-        assert took <= 30
 
 
 async def test_c14_many_viewers_at_once_after_a_restart_share_what_is_fetched(

@@ -45,8 +45,8 @@ async def test_u19_flapping_for_ten_minutes_opens_thirty_times_at_most(seed: int
     gateway = await flap(talking=talking, seconds=10 * MINUTES, seed=seed, sink=sink)
 
     assert 5 <= len(gateway.opens) <= 30
-    # Those that found nobody listening come on top; the row of delays bounds them as well, but for its jitter.
-    assert len(gateway.tries) <= 36
+    # Those that found nobody listening count as well.
+    assert len(gateway.tries) <= 30
     # One notice per change, and never two of a kind in a row.
     losses, returns = sink.notices.count("reconnecting"), sink.notices.count("live")
     assert sink.notices == (["reconnecting", "live"] * (returns + 1))[: losses + returns]

@@ -170,6 +170,7 @@ class Rows:
     """A delivery that has something to look at again each time."""
 
     def __init__(self) -> None:
+        self.turn = asyncio.Lock()
         self.added: list[Page] = []
         self.asked = 0
         self.called = asyncio.Event()
