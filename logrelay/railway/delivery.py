@@ -93,7 +93,7 @@ class Delivery:
         """Begin with the newest rows of the past."""
         asked = self._limits.seed
         entries = self._intake.entries(self._intake.unseen(sorted(newest.rows, key=lambda row: row[0])))
-        records = [entry for entry in entries if not isinstance(entry, Notice)]
+        places = [place for place, entry in enumerate(entries) if not isinstance(entry, Notice)]
         full = newest.oversize or newest.size >= asked
         floor = min(ns for ns, _ in newest.rows) if full and newest.rows else None
         if newest.oversize and floor is None:
@@ -101,7 +101,7 @@ class Delivery:
             floor = self._intake.now
             self._intake.skipped(floor)
         self._intake.seeded(floor)
-        self.sink.seed(records[-asked:], floor)
+        self.sink.seed(entries if len(places) <= asked else entries[places[-asked] :], floor)
         if newest.oversize and not newest.rows:
             self.sink.announce("gap", gap("too_large", None, floor).data)
 

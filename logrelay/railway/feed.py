@@ -80,10 +80,17 @@ class Feed:
             environment_id=self._environment_id,
             spread=self._ends.backoff.spread,
         )
+        reread = Reread(
+            delivery,
+            self._archive.window,
+            self._gateway.budget,
+            every=self._limits.reread,
+            spread=self._ends.backoff.spread,
+        )
         try:
             while True:
                 self._look_at_token()
-                await self._settle(await self._try(delivery), delivery)
+                await self._settle(await self._try(delivery, reread), delivery)
         finally:
             await self._directory.close()
 
@@ -92,7 +99,7 @@ class Feed:
         async for page in pages.forward(self._archive.window, start_ns, end_ns):
             yield [*self._intake.past(page.rows), *holes.losses(page)]
 
-    async def _try(self, delivery: Delivery) -> Verdict:
+    async def _try(self, delivery: Delivery, reread: Reread) -> Verdict:
         """One try, from its beginning to its end."""
         try:
             await patiently(self._gateway.gate)
@@ -101,7 +108,7 @@ class Feed:
             if self._stumbles.due:
                 await delivery.step_over()
                 self._stumbles.over()
-            await self._follow(delivery)
+            await self._follow(delivery, reread)
         except (QueryFailed, SubscriptionEnded) as ended:
             return ended.verdict
         except UpstreamUnavailable as error:
@@ -129,7 +136,7 @@ class Feed:
 
     # -- following ---------------------------------------------------------------------------------------------
 
-    async def _follow(self, delivery: Delivery) -> None:
+    async def _follow(self, delivery: Delivery, reread: Reread) -> None:
         """Subscribe and deliver; always ends by raising SubscriptionEnded."""
         async with Opening(self._gateway.openings) as opening:
             await patiently(self._gateway.gate)
@@ -137,7 +144,7 @@ class Feed:
             since = self._intake.since
             async with self._gateway.subscription(self._variables(since)) as batches:
                 try:
-                    async with self._reread(delivery).beside():
+                    async with reread.beside():
                         await self._listen(batches, since, delivery, opening)
                 except SubscriptionEnded as ended:
                     # Told at once: taking leave of a dead socket takes a while.
@@ -174,15 +181,6 @@ class Feed:
             self._ends.stood(asyncio.get_running_loop().time())
             self._gateway.rejected = False
             logger.info("upstream live", extra=self._about(backfilled=delivery.filled))
-
-    def _reread(self, delivery: Delivery) -> Reread:
-        return Reread(
-            delivery,
-            self._archive.window,
-            self._gateway.budget,
-            every=self._limits.reread,
-            spread=self._ends.backoff.spread,
-        )
 
     def _variables(self, since: int) -> dict[str, object]:
         return {

@@ -104,10 +104,7 @@ class Intake:
         """New rows as records, in order, with a gap after each that says that Railway dropped some."""
         made: list[Entry] = []
         for row in new:
-            made.append(self._record(row, late=row.ns < self._high))
-            dropped = _dropped(row.content)
-            if dropped:
-                made.append(gap("upstream_dropped", row.ns, row.ns, dropped))
+            made += self._made(row, late=row.ns < self._high)
             self._high = max(self._high, row.ns)
         if made:
             # A stamp in our future must not move the watermark past rows that are still to come; should our clock be
@@ -121,13 +118,20 @@ class Intake:
     def past(self, frame: Sequence[Stamped]) -> list[Entry]:
         """All rows of a page of the past as records; nothing of what has been seen is looked at or kept."""
         ids = Identities().unseen(records.key(content, ns) for ns, content in frame)
-        return [
-            self._record(New(ns, content, identity))
-            for (ns, content), identity in zip(frame, ids, strict=True)
-            if identity is not None
-        ]
+        made: list[Entry] = []
+        for (ns, content), identity in zip(frame, ids, strict=True):
+            if identity is not None:
+                made += self._made(New(ns, content, identity), late=False)
+        return made
 
-    def _record(self, row: New, *, late: bool = False) -> LogRecord:
+    def _made(self, row: New, *, late: bool) -> Iterator[Entry]:
+        """A row's record, and the gap after it where the row says that Railway dropped some."""
+        yield self._record(row, late=late)
+        dropped = _dropped(row.content)
+        if dropped:
+            yield gap("upstream_dropped", row.ns, row.ns, dropped)
+
+    def _record(self, row: New, *, late: bool) -> LogRecord:
         name = self._name(row.content.service_id)
         return records.record(row.content, row.id, row.ns, service_name=name, late=late)
 

@@ -34,7 +34,7 @@ class Delivery(Protocol):
         """Deliver what is new of a page; how many records that are."""
 
 
-@attrs.frozen
+@attrs.define
 class Reread:
     """Every so many seconds, give or take half, what came last is read again by query."""
 
@@ -43,10 +43,11 @@ class Reread:
     budget: Budget
     every: float  # seconds
     spread: Callable[[float], float]
+    _due: float | None = attrs.field(default=None, init=False)  # of the loop's clock
 
     @contextlib.asynccontextmanager
     async def beside(self) -> AsyncIterator[None]:
-        """Look again from time to time while inside."""
+        """Look again from time to time while inside; a loss of the subscription doesn't put off what is due."""
         if not self.every:
             yield
             return
@@ -58,8 +59,12 @@ class Reread:
             await asyncio.wait([task])
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(self.spread(self.every))
+            if self._due is None:
+                self._due = loop.time() + self.spread(self.every)
+            await asyncio.sleep(self._due - loop.time())
+            self._due = None
             try:
                 await self._look()
             except UpstreamError as error:

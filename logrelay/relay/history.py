@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
-from logrelay.relay.records import Entry, LogRecord
+from logrelay.relay.records import Entry, LogRecord, Notice
 
 # Nanoseconds as 64 bits hold them, 1677 to 2262. Stamps outside (Go's zero time is one) are indexed as the nearest.
 _BEFORE_ALL = -(1 << 63)  # before any stamp
 _LOWEST, _HIGHEST = _BEFORE_ALL + 1, (1 << 63) - 1
+_GONE_NOTICES = 4096  # that are remembered; some 2 MB
 _AGE_STEPS = 256  # age is measured in steps of the limit's 256th part
 
 
@@ -52,8 +53,8 @@ class History:
         # All records' stamps in order, each with its number; evicted ones stay until the next compaction.
         self._stamps = array("q")
         self._stamped = array("q")
-        # The numbers of the last notices that were evicted, so that passed-over *records* can be counted.
-        self._gone_notices: deque[int] = deque(maxlen=4096)
+        # The last notices that were evicted, by number: who has been overrun is told them all the same.
+        self._gone_notices: deque[tuple[int, Notice]] = deque(maxlen=_GONE_NOTICES)
         # (end after some batches, when the last of them came, when the first)
         self._arrivals: deque[tuple[int, float, float]] = deque()
         self.floor_ns: int | None = None
@@ -161,7 +162,7 @@ class History:
             del self._numbers[entry.id]
             self.floor_ns = entry.ns if self.floor_ns is None else max(self.floor_ns, entry.ns)
         else:
-            self._gone_notices.append(self.first - 1)
+            self._gone_notices.append((self.first - 1, entry))
 
     def _compact(self) -> None:
         gone = self.first - self._offset
@@ -203,8 +204,11 @@ class History:
 
     def passed_over(self, start: int) -> int:
         """How many records from number `start` on have been evicted."""
-        notices = sum(1 for number in self._gone_notices if number >= start)
-        return max(self.first - start, 0) - notices
+        return max(self.first - start, 0) - len(self.notices_passed_over(start))
+
+    def notices_passed_over(self, start: int) -> list[Notice]:
+        """The notices from number `start` on that have been evicted."""
+        return [notice for number, notice in self._gone_notices if number >= start]
 
     def before(self, number: int) -> LogRecord | None:
         """The last record before a number, if it is still here."""

@@ -159,12 +159,14 @@ class Hub:
         self.history.append(entries, time.monotonic())
         self._ring()
 
-    def seed(self, records: Sequence[LogRecord], floor_ns: int | None) -> None:
+    def seed(self, entries: Sequence[Entry], floor_ns: int | None) -> None:
         """See Sink."""
         self.history.floor_ns = floor_ns
-        if records:
-            self.last_log_ns = records[-1].ns  # when it was written is all that is known of a seed
-            self._append(records)
+        # When they were written is all that is known of a seed.
+        stamps = [entry.ns for entry in entries if isinstance(entry, LogRecord)]
+        if entries:
+            self.last_log_ns = stamps[-1] if stamps else None
+            self._append(entries)
         self.history.seeded = self.history.end
 
     def publish(self, records: Sequence[LogRecord]) -> None:

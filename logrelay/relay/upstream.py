@@ -47,8 +47,11 @@ class UpstreamState:
 class Sink(Protocol):
     """Where an upstream delivers. Nothing here waits."""
 
-    def seed(self, records: Sequence[LogRecord], floor_ns: int | None) -> None:
-        """The newest records of the past; older ones than `floor_ns` may exist upstream only."""
+    def seed(self, entries: Sequence[Entry], floor_ns: int | None) -> None:
+        """The newest records of the past, and notices where some are missing.
+
+        Older ones than `floor_ns` may exist upstream only.
+        """
 
     def publish(self, records: Sequence[LogRecord]) -> None:
         """New records, in order of arrival."""

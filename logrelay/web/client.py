@@ -227,6 +227,8 @@ class Client:
         """The history has overrun the client: say how much it has missed, then go on with the oldest entry."""
         data = lost(self._hub.history, position, self._served_ns)
         self._socket.send(protocol.status("lost", data))
+        # What was said to be missing among it stays missing when the history is read again.
+        self._write(self._hub.history.notices_passed_over(position))
         self.lost += data["count"]
         self._position = self._hub.history.first
 

@@ -100,7 +100,7 @@ class Socket:
     @property
     def full(self) -> bool:
         """Whether the next write should wait for `writable`."""
-        return self.pending >= self._transport.get_write_buffer_limits()[1]
+        return self.pending > self._transport.get_write_buffer_limits()[1]  # as asyncio judges when to pause
 
     def write(self, ready: bytes) -> None:
         """Write ready-made frames; never waits. After the close frame nothing is written any more."""

@@ -52,6 +52,9 @@ async def last_of(viewer: Viewer, world: World, railway: StandIn) -> None:
 # -- C14: many at once after a restart -----------------------------------------------------------------------
 
 
+ALL_BACK = 30.0  # seconds in which everyone has to be back (faults.md C14); a deadline, some three times what it takes
+
+
 @attrs.define
 class Comeback:
     """A viewer that comes back after a restart, and what it got."""
@@ -99,7 +102,7 @@ async def many_come_back(world: World, railway: StandIn, clients: int) -> None:
     railway.faults.query_delay = 0.1
     async with relaying(railway, changes) as relay:
         began = time.monotonic()
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.timeout(ALL_BACK), asyncio.TaskGroup() as group:
             # The farthest behind come last: the worst order for whoever fetches what is asked for and no more.
             for number, comeback in enumerate(reversed(comebacks)):
                 group.create_task(comeback.run(relay, ids))

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from logrelay.errors import UpstreamRefused
-from logrelay.relay.records import LogRecord
+from logrelay.railway.intake import runs
+from logrelay.relay.records import Entry, LogRecord, Notice
 from logrelay.relay.upstream import Description
 
 DEADLINE = 5.0
@@ -57,8 +58,13 @@ class Recorder:
     def wires(self) -> list[dict[str, Any]]:
         return [json.loads(record.encoded) for record in self.records]
 
-    def seed(self, records: Sequence[LogRecord], floor_ns: int | None) -> None:
-        self._add(records)
+    def seed(self, entries: Sequence[Entry], floor_ns: int | None) -> None:
+        for run in runs(entries):
+            if isinstance(run, Notice):
+                self.announce(run.message, run.data)
+            else:
+                self._add(run)
+        records = [entry for entry in entries if isinstance(entry, LogRecord)]
         self.seeds.append(([json.loads(record.encoded)["message"] for record in records], floor_ns))
         self._note()
 

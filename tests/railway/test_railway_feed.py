@@ -125,6 +125,30 @@ async def test_what_railway_says_it_dropped_is_a_gap_in_its_place(
     assert (gap["reason"], gap["count"]) == ("upstream_dropped", 42)
 
 
+async def test_what_railway_says_it_dropped_is_a_gap_in_the_seed_and_in_the_past_too(
+    environment: Environment, gateway: Gateway, follow: Any
+) -> None:
+    rows = environment.write_many(["before", DROPPED, "after"])
+    sink = follow()
+    await sink.state("live")
+
+    past = [
+        entry async for page in Feed(gateway, environment.id).past(rows[0].ns, rows[-1].ns) for entry in page
+    ]
+
+    assert [entry if isinstance(entry, str) else entry[0] for entry in sink.log[-4:]] == [
+        "before",
+        DROPPED,
+        "gap",
+        "after",
+    ]
+    assert [isinstance(entry, Notice) for entry in past] == [False, False, True, False]
+    assert isinstance(past[2], Notice)
+    assert [past[2].data, sink.data("gap")[0]] == [
+        {"from": rows[1].timestamp, "to": rows[1].timestamp, "count": 42, "reason": "upstream_dropped"}
+    ] * 2
+
+
 async def test_the_past_comes_in_pages_with_the_ids_of_the_live_records(
     environment: Environment, gateway: Gateway, follow: Any
 ) -> None:

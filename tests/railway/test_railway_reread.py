@@ -239,6 +239,25 @@ async def test_a_fault_of_ours_in_a_look_is_logged_and_ends_nothing(caplog: pyte
     assert "reading again failed" in caplog.messages
 
 
+async def test_a_feed_that_is_lost_again_and_again_is_looked_at_all_the_same() -> None:
+    rows = Rows()
+    spreads: list[float] = []
+
+    def spread(delay: float) -> float:
+        spreads.append(delay)
+        return delay
+
+    async def fetch(start_ns: int, end_ns: int) -> Fetched:
+        return Fetched([])
+
+    reread = Reread(rows, fetch, Budget(), every=0.2, spread=spread)
+    async with asyncio.timeout(5.0):
+        while not rows.called.is_set():
+            async with reread.beside():
+                await asyncio.sleep(0.001)  # each subscription is far shorter than the time between two looks
+            assert len(spreads) == 1 or rows.called.is_set()
+
+
 async def test_looks_of_many_environments_are_spread() -> None:
     waits: list[float] = []
     backoff = Backoff(rng=random.Random(1))

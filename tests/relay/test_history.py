@@ -363,6 +363,7 @@ def test_evicted_notices_are_no_lost_records() -> None:
     assert history.passed_over(2) == 1
     assert history.passed_over(4) == 0
     assert history.passed_over(6) == 0
+    assert [len(history.notices_passed_over(start)) for start in (0, 1, 2, 4)] == [2, 1, 1, 0]
 
 
 def test_going_backwards_may_pause_while_the_history_moves_on() -> None:

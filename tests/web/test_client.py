@@ -459,6 +459,29 @@ async def test_c1_who_falls_off_the_history_is_told_how_much_it_has_lost(make: M
     await relay.empty()
 
 
+async def test_what_was_said_to_be_missing_is_told_also_to_who_fell_off_before_it(make: Make) -> None:
+    relay = await make(limits=SLOW, bounds=Bounds(records=300, keep=10))
+    slow = await relay.raw(buffer=4096, query="?tail=0")
+    assert (await slow.message())["message"] == "connected"
+    published = await stuffed(relay)
+    told = {"from": None, "to": None, "count": 7, "reason": "upstream_dropped"}
+    relay.sink.announce("gap", told)
+    more = big(len(published), len(published) + 1000)
+    relay.sink.publish(more)
+
+    notices = []
+    message = await slow.message()
+    while message["type"] != "log" or message["data"]["id"] != more[-1].id:
+        if message["type"] == "status":
+            notices.append((message["message"], message["data"]))
+        message = await slow.message()
+
+    assert [name for name, _ in notices] == ["lost", "gap"]
+    assert notices[1][1] == told
+    slow.leave()
+    await relay.empty()
+
+
 async def test_a_fault_in_the_bell_hurts_only_its_own_client(
     make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
