@@ -159,13 +159,28 @@ class Placing:
         """Note how far the past has been fetched, and which records the client will meet again, or may."""
         newest = hub.history.newest_ns or 0
         border = newest - int(self._limits.seam * _SECOND)
+        reached = self._reached
         for entry in entries:
             if isinstance(entry, LogRecord):
                 self._reached = max(self._reached, entry.ns)
                 if entry.ns > border or hub.history.find(entry.id) is not None:
                     self.already.add(entry.id)
                 self._late.rows.pop(entry.id, None)
-        return self._look(entries)
+        return [*self._overdue(reached), *self._look(entries)]
+
+    def _overdue(self, reached: int) -> list[LogRecord]:
+        """Records that came too late for what has been sent, which is all up to `reached`.
+
+        They go before the next page, because that may hold what was written after them.
+        """
+        late = self._late.rows
+        overdue = [
+            record for record in late.values() if record.ns <= reached and record.id not in self.already
+        ]
+        for record in overdue:
+            del late[record.id]
+            self.already.add(record.id)
+        return overdue
 
     def _look(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Look for the client's last record among its overlap; say in its place that it isn't there."""

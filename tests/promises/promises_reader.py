@@ -284,14 +284,17 @@ class Reader:
                     verdict.again += 1
             last[got.key] = at
 
-    @staticmethod
-    def _may_repeat(visit: Visit, place: Place, before: int, written: Mapping[str, Place]) -> bool:
+    def _may_repeat(self, visit: Visit, place: Place, before: int, written: Mapping[str, Place]) -> bool:
         """Whether a record that had come at `before` may come again in a later visit."""
         anchor = visit.anchor
         if anchor is None:
             return False
         if before >= anchor.got:
             return True  # it came after what the reader resumed from
+        if place.hidden and not self.visits[self.got[before].visit].exact:
+            return (
+                True  # a fetch had brought it; to the relay it arrived when it was found, after the last id
+            )
         if visit.by == "lastId" and not visit.sorted:
             return False
         # A history which doesn't reach back to a stamp is sent from its beginning, late rows of before included.

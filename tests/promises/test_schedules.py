@@ -17,6 +17,7 @@ from promises_schedules import (
     Cut,
     Join,
     Poll,
+    Restart,
     Schedule,
     Settle,
     Tally,
@@ -61,6 +62,23 @@ FOUND = {
             Settle(),
         ),
         history=8,
+    ),
+    "a late line is sent before what was written after it, also to who is shown the past": Schedule(
+        (
+            Join(1),
+            Write(60, "twins"),
+            Poll(),
+            Poll(),
+            Restart(kill=True, overlap=3),
+            Join(2),
+            Trouble("query_delay", 0.01),
+            Cut(2),
+            Write(60, "twins"),
+            Join(1, overlap=3),
+            Write(60, "mixed"),
+        ),
+        history=8,
+        seed=151,
     ),
     "late lines that a full frame leaves out are fetched": Schedule(
         (Write(10), Settle(), Write(6000, "mixed"), Settle())
