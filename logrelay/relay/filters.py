@@ -44,6 +44,8 @@ class Filter:
     @classmethod
     def parse(cls, services: Iterable[str] = (), search: str = "", severity: str | None = None) -> "Filter":
         """Read a filter as clients give it. Raises FilterInvalid with a sentence that says what would be right."""
+        if not services and not search and severity is None:
+            return EVERYTHING  # what most clients want, so they share it
         names = tuple(dict.fromkeys(name.strip() for name in services if name.strip()))
         if len(names) > SERVICES_LIMIT:
             raise FilterInvalid(f"services: at most {SERVICES_LIMIT}")

@@ -4,7 +4,6 @@ Knows no wire: the upstream is handed in, clients listen by a plain callable.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -117,14 +116,9 @@ class Hub:
 
     # -- listeners ----------------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def heard_by(self, listener: Listener) -> Iterator[None]:
+    def heard_by(self, listener: Listener) -> "_Heard":
         """While inside, `listener` is called after the history or the refusal has changed, once per turn at most."""
-        self._listeners.add(listener)
-        try:
-            yield
-        finally:
-            self._listeners.discard(listener)
+        return _Heard(self._listeners, listener)
 
     def _ring(self) -> None:
         if not self._ringing:
@@ -217,6 +211,39 @@ class Hub:
         self._ring()
 
 
+class _Heard:
+    """A context in which one listener is among the others. As small as can be: there is one for each client."""
+
+    __slots__ = ("_listener", "_listeners")
+
+    def __init__(self, listeners: set[Listener], listener: Listener) -> None:
+        self._listeners = listeners
+        self._listener = listener
+
+    def __enter__(self) -> None:
+        self._listeners.add(self._listener)
+
+    def __exit__(self, *exc: object) -> None:
+        self._listeners.discard(self._listener)
+
+
+class _Joined:
+    """A context in which a hub has one viewer more. As small as can be: there is one for each client."""
+
+    __slots__ = ("_environment_id", "_hub", "_hubs")
+
+    def __init__(self, hubs: "Hubs", environment_id: str) -> None:
+        self._hubs = hubs
+        self._environment_id = environment_id
+
+    async def __aenter__(self) -> Hub:
+        self._hub = self._hubs.join(self._environment_id)
+        return self._hub
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._hubs.leave(self._hub)
+
+
 class Hubs:
     """The hubs of this process, by environment. Owns their beginning and end."""
 
@@ -248,18 +275,12 @@ class Hubs:
         """The hub of an environment, if one is running."""
         return self._hubs.get(environment_id)
 
-    @contextlib.asynccontextmanager
-    async def joined(self, environment_id: str) -> AsyncIterator[Hub]:
+    def joined(self, environment_id: str) -> _Joined:
         """The environment's hub, with one viewer more while inside; made if there is none."""
-        hub = self._join(environment_id)
-        try:
-            yield hub
-        finally:
-            hub.viewers -= 1
-            if not hub.viewers and self._hubs.get(environment_id) is hub:
-                self._leave(hub)
+        return _Joined(self, environment_id)
 
-    def _join(self, environment_id: str) -> Hub:
+    def join(self, environment_id: str) -> Hub:
+        """One viewer more."""
         hub = self._hubs.get(environment_id)
         if hub is None or (hub.failed and not hub.wait):
             upstream = self._make_upstream(environment_id)
@@ -272,7 +293,13 @@ class Hubs:
         hub.viewers += 1
         return hub
 
-    def _leave(self, hub: Hub) -> None:
+    def leave(self, hub: Hub) -> None:
+        """One viewer less."""
+        hub.viewers -= 1
+        if not hub.viewers and self._hubs.get(hub.environment_id) is hub:
+            self._linger_on(hub)
+
+    def _linger_on(self, hub: Hub) -> None:
         # A refused one is kept until its next try is due, so that callers who come back don't make it ask earlier.
         linger = max(self._linger, min(hub.wait, self._refusal_linger))
         self._timers[hub.environment_id] = asyncio.get_running_loop().call_later(linger, self._expire, hub)

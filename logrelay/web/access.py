@@ -5,7 +5,6 @@ import contextlib
 import ipaddress
 import re
 from collections import Counter
-from collections.abc import Iterator
 
 import attrs
 from yarl import URL
@@ -169,18 +168,19 @@ class Places:
         """Whether the process takes one more."""
         return self._taken < self._process
 
-    @contextlib.contextmanager
-    def of_process(self) -> Iterator[None]:
+    def of_process(self) -> "_Place":
         """One of the process's places while inside."""
-        self._taken += 1
-        try:
-            yield
-        finally:
-            self._taken -= 1
+        return _Place(self, None)
 
-    @contextlib.contextmanager
-    def of_environment(self, environment_id: str) -> Iterator[None]:
-        """One of an environment's places while inside. Raises Disconnect when they are all taken."""
+    def of_environment(self, environment_id: str) -> "_Place":
+        """One of an environment's places while inside. Entering raises Disconnect when they are all taken."""
+        return _Place(self, environment_id)
+
+    def take(self, environment_id: str | None) -> None:
+        """Take a place, of the process where no environment is given. Raises Disconnect when they are all taken."""
+        if environment_id is None:
+            self._taken += 1
+            return
         if self._by_environment[environment_id] >= self._environment:
             message = "too many connections to this environment"
             raise Disconnect(
@@ -191,9 +191,28 @@ class Places:
                 retry_after=self.retry_after,
             )
         self._by_environment[environment_id] += 1
-        try:
-            yield
-        finally:
-            self._by_environment[environment_id] -= 1
-            if not self._by_environment[environment_id]:
-                del self._by_environment[environment_id]
+
+    def give_back(self, environment_id: str | None) -> None:
+        """Give a place back."""
+        if environment_id is None:
+            self._taken -= 1
+            return
+        self._by_environment[environment_id] -= 1
+        if not self._by_environment[environment_id]:
+            del self._by_environment[environment_id]
+
+
+class _Place:
+    """A context in which one place is taken. As small as can be: there are two for each client."""
+
+    __slots__ = ("_environment_id", "_places")
+
+    def __init__(self, places: Places, environment_id: str | None) -> None:
+        self._places = places
+        self._environment_id = environment_id
+
+    def __enter__(self) -> None:
+        self._places.take(self._environment_id)
+
+    def __exit__(self, *exc: object) -> None:
+        self._places.give_back(self._environment_id)

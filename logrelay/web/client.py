@@ -13,7 +13,7 @@ from logrelay.relay.filters import Filter
 from logrelay.relay.hub import Hub
 from logrelay.relay.records import Entry, LogRecord
 from logrelay.web import frames, protocol
-from logrelay.web.endings import failed, flooding, gone, leaves, refused, restart
+from logrelay.web.endings import failed, flooding, gone, refused, restart
 from logrelay.web.frames import Page, Pages, passes
 from logrelay.web.greeting import Greeting
 from logrelay.web.limits import ClientLimits
@@ -29,7 +29,34 @@ logger = logging.getLogger(__name__)
 
 
 class Client:
-    """Serves one socket from one hub until either ends."""
+    """Serves one socket from one hub until either ends.
+
+    Thousands of them wait for the next line, so one that is up to date costs a single task: the read pump's. The write
+    pump is there only while the client is behind.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_ended",
+        "_filter",
+        "_greeting",
+        "_held",
+        "_hub",
+        "_invalid",
+        "_joined",
+        "_last_id",
+        "_limits",
+        "_pages",
+        "_placing",
+        "_position",
+        "_reading",
+        "_replay",
+        "_served_ns",
+        "_socket",
+        "_writing",
+        "lost",
+        "sent",
+    )
 
     def __init__(
         self,
@@ -44,19 +71,20 @@ class Client:
         self._socket = socket
         self._hub = hub
         self._pages = pages
-        self._placing = placing
+        self._placing: Placing | None = placing  # None when it isn't needed any more
         self._limits = limits
         self._greeting = greeting
         self._filter = placing.filter
         self._joined = hub.history.end
         self._position: int | None = None  # None until the client has been placed in the history
-        self._paused = False
+        self._held: asyncio.Event | None = None  # while the client pauses: its end
         self._replay: FilterCommand | None = None  # a change of filter whose past is to be shown first
         self._last_id: str | None = None
         self._served_ns: int | None = None
         self._invalid = 0
-        self._wake = asyncio.Event()
-        self._ending: asyncio.Future[Disconnect] = asyncio.get_running_loop().create_future()
+        self._ended: Disconnect | None = None
+        self._reading: asyncio.Task[object] | None = None  # while messages are being read
+        self._writing: asyncio.Task[None] | None = None  # while the client is behind
         self.sent = 0  # records
         self.lost = 0  # records passed over because the client was too slow
 
@@ -67,38 +95,46 @@ class Client:
 
     async def run(self) -> Disconnect:
         """Serve until the end, and say which it was; the socket is closed then."""
-        end = restart()  # unless something else turns up: what a restart has left, aiohttp cancels
+        ticker = Ticker(self._socket, self._limits, self._beat, self.end)
         try:
-            end = await self._pumped()
+            with self._hub.heard_by(self._heard):
+                self._write_on()
+                await self._read_on()
         finally:
+            end = self._ended = self._ended or restart()  # what a restart has left, aiohttp cancels
+            ticker.cancel()
+            await self._stop_writing()
             await self._socket.close(end)
         return end
 
-    async def _pumped(self) -> Disconnect:
-        end = failed()
+    async def _read_on(self) -> None:
+        """Run the read pump until it ends, or the connection does for another reason."""
+        self._reading = task = asyncio.current_task()
+        assert task is not None  # noqa: S101 coroutines run in tasks
         try:
-            with contextlib.ExitStack() as resources:
-                resources.callback(Ticker(self._socket, self._limits, self._beat, self.end).cancel)
-                resources.enter_context(self._hub.heard_by(self._heard))
-                async with asyncio.TaskGroup() as pumps:
-                    for pump in (self.read_pump(), self.write_pump()):
-                        # However a pump ends, a stray cancellation included, it leaves no half a client behind.
-                        pumps.create_task(pump).add_done_callback(lambda _: self.end(gone()))
-                    pumps.create_task(self._until_ended())
-        except* Disconnect as ends:
-            end = next(leaves(ends))
+            await self.read_pump()
+            end = gone()
+        except Disconnect as ended:
+            end = ended
             end.__traceback__ = None  # its frames would keep this client in memory until the next collection
-        except* Exception as faults:
-            logger.exception("connection failed", exc_info=faults)
-        return end
-
-    async def _until_ended(self) -> None:
-        raise await self._ending
+        except asyncio.CancelledError:
+            # As in asyncio.timeout: a cancellation that `end` has asked for is ours, and goes no further.
+            if self._ended is None or task.uncancel():
+                raise
+            return
+        except Exception:
+            logger.exception("connection failed")
+            end = failed()
+        finally:
+            self._reading = None
+        self.end(end)
 
     def end(self, end: Disconnect) -> None:
         """End the connection; the first end given counts."""
-        if not self._ending.done():
-            self._ending.set_result(end)
+        if self._ended is None:
+            self._ended = end
+            if self._reading is not None:
+                self._reading.cancel()
 
     def drain(self, seconds: float) -> None:
         """Say that the relay is about to restart, and when to come back."""
@@ -108,8 +144,8 @@ class Client:
         """Wait until the client has been sent everything that has arrived so far, if it has a place in it yet."""
         target = self._hub.history.end
         # Looked at from time to time: it happens once in a life, and an event for it would cost every write.
-        while self._position is not None and not self._ending.done():
-            if (self._paused or self._position >= target) and not self._socket.pending:
+        while self._position is not None and self._ended is None:
+            if (self._held is not None or self._position >= target) and not self._socket.pending:
                 return
             await asyncio.sleep(_LOOK)
 
@@ -121,17 +157,16 @@ class Client:
 
     async def read_pump(self) -> None:
         """Take the client's messages until it leaves."""
-        async with contextlib.aclosing(self._socket.messages()) as messages:
-            async for text in messages:
-                try:
-                    self._obey(protocol.command(text))
-                except FilterInvalid as error:
-                    self._socket.send(protocol.error("filter_invalid", str(error), retryable=False))
-                except MessageInvalid as error:
-                    self._complain(error)
-                if self._socket.full:
-                    # Answers are for those who read them: the next message isn't looked at before.
-                    await self._socket.writable()
+        while (text := await self._socket.message()) is not None:
+            try:
+                self._obey(protocol.command(text))
+            except FilterInvalid as error:
+                self._socket.send(protocol.error("filter_invalid", str(error), retryable=False))
+            except MessageInvalid as error:
+                self._complain(error)
+            if self._socket.full:
+                # Answers are for those who read them: the next message isn't looked at before.
+                await self._socket.writable()
 
     def _complain(self, error: MessageInvalid) -> None:
         self._socket.send(protocol.error("message_invalid", str(error), retryable=False))
@@ -145,10 +180,16 @@ class Client:
         elif isinstance(command, PingCommand):
             self._socket.send(protocol.pong(command.id))
         else:
-            self._paused = isinstance(command, PauseCommand)
-            message = "paused" if self._paused else "resumed"
-            self._socket.send(protocol.status(message, {"lastId": self._last_id}))
-            self._wake.set()
+            self._hold(on=isinstance(command, PauseCommand))
+
+    def _hold(self, *, on: bool) -> None:
+        self._socket.send(protocol.status("paused" if on else "resumed", {"lastId": self._last_id}))
+        if on:
+            self._held = self._held or asyncio.Event()
+        elif self._held is not None:
+            self._held.set()
+            self._held = None
+            self._write_on()
 
     def _change_filter(self, command: FilterCommand) -> None:
         """Swap the filter; the position stays. A replay shows the past through it, up to that position."""
@@ -156,25 +197,51 @@ class Client:
         echoed = self._greeting.filter(self._filter, self._hub)
         self._socket.send(protocol.status("filter", {"filter": echoed}))
         self._replay = command if command.replay else None
-        self._wake.set()
+        self._write_on()
 
     # -- writing ----------------------------------------------------------------------------------------------
 
     async def write_pump(self) -> None:
-        """Place the client, then send what comes after its position, for ever."""
-        await self._settle()
-        await self._place()
-        while True:
-            while self._replay is not None and not self._paused:
+        """Place the client, then send what it is behind with, until it is up to date."""
+        if self._position is None:
+            await self._settle()
+            await self._place()
+        while self._busy:
+            while self._replay is not None and self._held is None:
                 await self._show_past(self._replay)
             self._advance()
-            if not self._behind:
-                self._wake.clear()
-                await self._wake.wait()
-            elif self._socket.full:
-                await self._socket.writable()
-            else:
-                await asyncio.sleep(0)
+            if self._behind:
+                if self._socket.full:
+                    await self._socket.writable()
+                else:
+                    await asyncio.sleep(0)
+
+    def _write_on(self) -> None:
+        """Let the write pump run, if there is something for it to do."""
+        if self._writing is None and self._busy and self._ended is None:
+            self._writing = asyncio.create_task(self.write_pump())
+            self._writing.add_done_callback(self._written)
+
+    def _written(self, pump: asyncio.Task[None]) -> None:
+        """The write pump has come to its end: the client is up to date, or done for."""
+        self._writing = None
+        if pump.cancelled():
+            self.end(gone())  # however a pump ends, it leaves no half a client behind
+            return
+        error = pump.exception()
+        if error is None:
+            self._write_on()  # something may have come in the turn between
+        elif isinstance(error, Disconnect):
+            error.__traceback__ = None
+            self.end(error)
+        else:
+            logger.error("connection failed", exc_info=error)
+            self.end(failed())
+
+    async def _stop_writing(self) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.wait([self._writing])
 
     def _heard(self) -> None:
         """The hub's bell: an up-to-date client is served right here, the pump is for those that are behind."""
@@ -186,8 +253,12 @@ class Client:
         except Exception:
             logger.exception("connection failed")
             self.end(failed())
-        if self._behind:
-            self._wake.set()
+        self._write_on()
+
+    @property
+    def _busy(self) -> bool:
+        """Whether there is something that the write pump has to do."""
+        return self._position is None or self._behind or (self._replay is not None and self._held is None)
 
     @property
     def _behind(self) -> bool:
@@ -195,7 +266,7 @@ class Client:
         return (
             self._position is not None
             and self._position < self._hub.history.end
-            and not self._paused
+            and self._held is None
             and self._replay is None
         )
 
@@ -214,7 +285,8 @@ class Client:
                 self._position = page.end
 
     def _send_page(self, position: int, page: Page) -> None:
-        fresh = self._placing.fresh(self._hub.history, position, page.end)
+        placing = self._placing
+        fresh = None if placing is None else placing.fresh(self._hub.history, position, page.end)
         if fresh is None:
             self._socket.write(page.frames)
             self.sent += page.sent
@@ -250,6 +322,7 @@ class Client:
     async def _place(self) -> None:
         """Find the client's position, tell it the outcome, and send what lies before that position."""
         placing = self._placing
+        assert placing is not None  # noqa: S101 it is needed until the client has been placed
         await placing.prepare(self._hub, self._joined)
         described = self._greeting.connected(self._hub, placing, self._filter)
         self._socket.send(protocol.status("connected", described))
@@ -267,6 +340,8 @@ class Client:
             await self._send_all(await recent(self._hub, position, self._filter, placing.tail))
         self._served(self._hub.history.before(position))
         self._position = position
+        if not placing.already:
+            self._placing = None
 
     async def _show_past(self, asked: FilterCommand) -> None:
         """Show the past up to the position, unless another change of the filter makes that pointless."""
@@ -279,9 +354,8 @@ class Client:
     async def _send_all(self, entries: Sequence[Entry], asked: FilterCommand | None = None) -> None:
         """Send entries through the filter of the moment; a replay that isn't the latest `asked` for is given up."""
         for portion in frames.portions(entries):
-            while self._paused:
-                self._wake.clear()
-                await self._wake.wait()
+            while self._held is not None:
+                await self._held.wait()
             if self._socket.full:
                 await self._socket.writable()
             if asked is not None and self._replay is not asked:

@@ -1,7 +1,5 @@
 """How connections end, by name: the `Disconnect` values of protocol.md section 4 that more than one module needs."""
 
-from collections.abc import Iterator
-
 from logrelay.errors import CloseCode, Disconnect, Scope, UpstreamRefused
 
 
@@ -37,12 +35,3 @@ def refused(refusal: UpstreamRefused) -> Disconnect:
         message = "Railway knows no such environment, or the relay's token can't see it"
         return Disconnect(CloseCode.UNKNOWN_ENVIRONMENT, "unknown_environment", message)
     return Disconnect(CloseCode.UPSTREAM_REFUSED, "upstream_refused", refusal.reason, retryable=True)
-
-
-def leaves(group: BaseExceptionGroup[Disconnect]) -> Iterator[Disconnect]:
-    """The ends in a group of exceptions, however deep they lie."""
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from leaves(error)
-        else:
-            yield error

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import socket as stdlib_socket
 from collections import deque
-from collections.abc import AsyncGenerator
 
 import attrs
 from aiohttp import WSMsgType, hdrs, web
@@ -35,6 +34,19 @@ class SocketLimits:
 
 class Socket:
     """An upgraded connection."""
+
+    __slots__ = (
+        "_limits",
+        "_loop",
+        "_recent",
+        "_still",
+        "_taken",
+        "_transport",
+        "_writer",
+        "last_seen",
+        "response",
+        "written",
+    )
 
     def __init__(
         self,
@@ -155,12 +167,12 @@ class Socket:
 
     # -- reading ------------------------------------------------------------------------------------------
 
-    async def messages(self) -> AsyncGenerator[str]:
-        """The peer's text messages until it leaves. Raises Disconnect for what ends a connection."""
+    async def message(self) -> str | None:
+        """The peer's next text message, None when it has left. Raises Disconnect for what ends a connection."""
         while True:
             message = await self.response.receive()
             if message.type not in (WSMsgType.TEXT, WSMsgType.PING, WSMsgType.PONG, WSMsgType.BINARY):
-                return  # closed; broken frames have been answered by aiohttp with 1002, 1007 or 1009
+                return None  # closed; broken frames have been answered by aiohttp with 1002, 1007 or 1009
             self.last_seen = self._loop.time()
             self._count()
             if message.type is WSMsgType.BINARY:
@@ -168,7 +180,7 @@ class Socket:
             if message.type is WSMsgType.PING and not self.full:
                 self.write(frames.pong(bytes(message.data)))
             elif message.type is WSMsgType.TEXT:
-                yield message.data
+                return str(message.data)
 
     def _count(self) -> None:
         """Count the frames of the last second; floods end the connection."""

@@ -153,21 +153,17 @@ class Streams:
                 client = Client(
                     socket, hub, placing, pages=pages, limits=self._limits.client, greeting=self._greeting
                 )
+                del placing  # the client drops it when it isn't needed any more
+                logger.info("stream opened", extra=about | {"clients": self.clients + 1})
+                self._clients.add(client)
+                self._empty.clear()
                 try:
-                    return await self._run(client, about)
+                    return await client.run()
                 finally:
                     about |= {"sent": client.sent, "lost": client.lost}
-
-    async def _run(self, client: Client, about: dict[str, object]) -> Disconnect:
-        logger.info("stream opened", extra=about | {"clients": self.clients + 1})
-        self._clients.add(client)
-        self._empty.clear()
-        try:
-            return await client.run()
-        finally:
-            self._clients.discard(client)
-            if not self._clients:
-                self._empty.set()
+                    self._clients.discard(client)
+                    if not self._clients:
+                        self._empty.set()
 
     async def drain(self) -> None:
         """End every stream politely: announce, flush, 1012, and abort whoever takes none of it."""

@@ -13,6 +13,19 @@ from logrelay.web.socket import Socket
 class Ticker:
     """Ticks from its making until it is cancelled, or has ended the connection."""
 
+    __slots__ = (
+        "_beat",
+        "_end",
+        "_limits",
+        "_loop",
+        "_next_beat",
+        "_next_look",
+        "_next_ping",
+        "_socket",
+        "_suspected",
+        "_timer",
+    )
+
     def __init__(
         self,
         socket: Socket,

@@ -13,7 +13,6 @@ from web_harness import BASE, DEADLINE, ENV, Make, Relay, Upstream, ids, line, l
 from logrelay.relay import timestamps
 from logrelay.relay.history import Bounds
 from logrelay.relay.records import LogRecord
-from logrelay.web import endings
 from logrelay.web.client import Client
 from logrelay.web.frames import Page, Pages
 from logrelay.web.limits import ClientLimits
@@ -525,12 +524,40 @@ async def test_a_fault_in_a_pump_is_1011(
 
 async def test_a_pump_that_is_cancelled_from_nowhere_leaves_no_half_client(relay: Relay) -> None:
     peer = await relay.joined()
-    (pump,) = (task for task in asyncio.all_tasks() if "write_pump" in repr(task))
-
+    pump = relay.client._reading
+    assert pump is not None
     pump.cancel()
 
-    assert await peer.close_code() == 1000
+    assert await peer.close_code() == 1012
     await relay.empty()
+
+
+async def test_a_write_pump_that_is_cancelled_from_nowhere_leaves_no_half_client(make: Make) -> None:
+    relay = await make(limits=SLOW)
+    slow = await relay.raw(buffer=4096, query="?tail=0")
+    assert (await slow.message())["message"] == "connected"
+    published = await stuffed(relay)
+    relay.sink.publish(big(len(published), len(published) + 100))
+    await until(lambda: relay.client._writing is not None)
+    pump = relay.client._writing
+    assert pump is not None
+    pump.cancel()
+
+    await relay.empty()
+    slow.leave()
+
+
+async def test_who_is_up_to_date_costs_one_task_besides_its_connections_own(relay: Relay) -> None:
+    peer = await relay.joined({"tail": 0})
+
+    await until(lambda: relay.client._writing is None)
+
+    tasks = [repr(task) for task in asyncio.all_tasks()]
+    assert not any("write_pump" in task for task in tasks)
+    assert (
+        sum("RequestHandler" in task for task in tasks) == 2
+    )  # aiohttp's: one of the connection, one of the request
+    await peer.leave()
 
 
 async def test_equal_filters_share_what_is_read(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -610,13 +637,6 @@ async def test_a_thousand_connects_leave_nothing_behind(relay: Relay) -> None:
     await keeper.ids(1)
     await keeper.leave()
     logging.getLogger("logrelay").setLevel(logging.NOTSET)
-
-
-def test_an_end_is_found_however_deep_it_lies() -> None:
-    end = endings.flooding()
-    group = BaseExceptionGroup("", [BaseExceptionGroup("", [end]), endings.restart()])
-
-    assert next(endings.leaves(group)) is end
 
 
 async def test_a_connections_parts_say_what_they_are(relay: Relay) -> None:
