@@ -68,8 +68,8 @@ MUTATIONS = (
     Mutation(
         "de-duplication: the history takes an id once",
         "logrelay/relay/history.py",
-        "if self._numbers.setdefault(entry.id, number) != number:",
-        "if self._numbers.setdefault(entry.id, number) < 0:",
+        "elif self._among(entry.id, self.stamped(ns)) is None:",
+        "elif self._among(entry.id, self.stamped(ns)) != -1:",
         ["tests/relay/test_history.py", SYSTEM],
     ),
     Mutation(

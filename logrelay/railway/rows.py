@@ -1,6 +1,7 @@
 """Rows and frames as Railway sends them, decoded. What can't be read costs one row or one frame, never more."""
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ class Row(msgspec.Struct, gc=False):
             timestamp=self.timestamp,
             message=self.message,
             severity=self.severity,
-            service_id=_cleaned(tags.service_id),
+            service_id=_shared(tags.service_id),
             deployment_id=_cleaned(tags.deployment_id),
             instance_id=_cleaned(tags.deployment_instance_id),
             attributes=tuple((attribute.key, attribute.value) for attribute in self.attributes),
@@ -52,6 +53,11 @@ _LAST_NS = 2**63  # a history keeps stamps in 64 bits; its end is in the year 22
 
 def _cleaned(text: str | None) -> str | None:
     return None if text is None else clean(text)
+
+
+def _shared(text: str | None) -> str | None:
+    """The same, one for all rows: a history has few services and many records of each."""
+    return None if text is None else sys.intern(clean(text))
 
 
 class _Data(msgspec.Struct, rename="camel"):

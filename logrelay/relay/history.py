@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
+from logrelay.relay import timestamps
 from logrelay.relay.records import Entry, LogRecord, Notice
 
 # Nanoseconds as 64 bits hold them, 1677 to 2262. Stamps outside (Go's zero time is one) are indexed as the nearest.
 _BEFORE_ALL = -(1 << 63)  # before any stamp
 _LOWEST, _HIGHEST = _BEFORE_ALL + 1, (1 << 63) - 1
+_STAMP = len("2026-11-23T03:21:30.033333123Z")
 _GONE_NOTICES = 4096  # that are remembered; some 2 MB
 _AGE_STEPS = 256  # age is measured in steps of the limit's 256th part
 
@@ -47,7 +49,6 @@ class History:
         self._offset = 0  # the number of _entries[0]
         self.first = 0
         self._bytes = 0
-        self._numbers: dict[str, int] = {}
         # The highest stamp up to and with each entry; it only rises, so it can be searched.
         self._highs = array("q")
         # All records' stamps in order, each with its number; evicted ones stay until the next compaction.
@@ -86,20 +87,24 @@ class History:
 
         A record whose id is here already is left out: whoever let it come again, nobody gets it twice.
         """
-        end = self.end
+        number = end = self.end
+        high = self._highs[-1] if self._highs else _BEFORE_ALL
         for entry in entries:
-            number = self.end
-            high = self._highs[-1] if self._highs else _BEFORE_ALL
             if isinstance(entry, LogRecord):
-                if self._numbers.setdefault(entry.id, number) != number:
-                    continue
                 ns = _indexed(entry.ns)
-                self._index(ns, number)
-                high = max(high, ns)
+                if ns > high:  # the newest so far: nothing else is stamped so
+                    high = ns
+                    self._stamps.append(ns)
+                    self._stamped.append(number)
+                elif self._among(entry.id, self.stamped(ns)) is None:
+                    self._index(ns, number)
+                else:
+                    continue
             self._entries.append(entry)
             self._highs.append(high)
             self._bytes += entry.cost
-        if self.end > end:
+            number += 1
+        if number > end:
             self._arrive(now)
         self.evict(now)
 
@@ -111,13 +116,9 @@ class History:
         self._arrivals.append((self.end, now, began))
 
     def _index(self, ns: int, number: int) -> None:
-        if not self._stamps or ns >= self._stamps[-1]:
-            self._stamps.append(ns)
-            self._stamped.append(number)
-        else:
-            place = bisect.bisect_right(self._stamps, ns)
-            self._stamps.insert(place, ns)
-            self._stamped.insert(place, number)
+        place = bisect.bisect_right(self._stamps, ns)
+        self._stamps.insert(place, ns)
+        self._stamped.insert(place, number)
 
     def evict(self, now: float) -> None:
         """Drop the oldest entries beyond the bounds."""
@@ -141,7 +142,6 @@ class History:
         self._tidy()
         if self.first > first:
             self._compact()
-            self._numbers = dict(self._numbers)  # a dict keeps its size when it empties
         return self.first - first
 
     def _tidy(self) -> None:
@@ -159,7 +159,6 @@ class History:
             return
         self._bytes -= entry.cost
         if isinstance(entry, LogRecord):
-            del self._numbers[entry.id]
             self.floor_ns = entry.ns if self.floor_ns is None else max(self.floor_ns, entry.ns)
         else:
             self._gone_notices.append((self.first - 1, entry))
@@ -218,8 +217,19 @@ class History:
         return None
 
     def find(self, identity: str) -> int | None:
-        """The number of the record with this id, or None when it isn't here."""
-        return self._numbers.get(identity)
+        """The number of the record with this id, or None when it isn't here. An id begins with its record's stamp."""
+        try:
+            ns = timestamps.parse(identity[:_STAMP])
+        except ValueError:
+            return None
+        return self._among(identity, self.stamped(ns))
+
+    def _among(self, identity: str, numbers: Iterable[int]) -> int | None:
+        for number in numbers:
+            entry = self._entries[number - self._offset]
+            if isinstance(entry, LogRecord) and entry.id == identity:
+                return number
+        return None
 
     def stamped(self, ns: int) -> Sequence[int]:
         """The numbers of the records with exactly this stamp, in order of arrival."""

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -43,8 +42,7 @@ _packer = msgspec.msgpack.Encoder()
 class LogRecord(msgspec.Struct, frozen=True, gc=False):
     """One line of log, encoded once.
 
-    `ns` is the timestamp in nanoseconds since 1970; `text` is what filters look at: the message without its
-    ANSI codes, case folded; `encoded` is the JSON object of protocol.md's `log.data`.
+    `ns` is the timestamp in nanoseconds since 1970; `encoded` is the JSON object of protocol.md's `log.data`.
     """
 
     id: str
@@ -52,13 +50,49 @@ class LogRecord(msgspec.Struct, frozen=True, gc=False):
     service_id: str | None
     service_name: str | None
     severity: str | None
-    text: str
     encoded: bytes
+
+    @property
+    def text(self) -> str:
+        """What filters look at: the message without its ANSI codes, case folded.
+
+        It isn't kept with the record, which would take half as much memory again, but read from what is encoded.
+        """
+        return _texts.of(self.encoded)
 
     @property
     def cost(self) -> int:
         """Bytes of memory that keeping this record takes, within some percent."""
-        return len(self.encoded) + sys.getsizeof(self.text) + _RECORD_COST
+        return len(self.encoded) + _RECORD_COST
+
+
+class _Said(msgspec.Struct, gc=False):
+    message: str
+
+
+class _Texts:
+    """The texts of the records that were looked at last, because many filters look at the same ones."""
+
+    _ROOM = 4 * 1024 * 1024  # characters, and bytes of what is encoded
+
+    def __init__(self) -> None:
+        self._texts: dict[bytes, str] = {}
+        self._size = 0
+
+    def of(self, encoded: bytes) -> str:
+        text = self._texts.get(encoded)
+        if text is None:
+            text = plain(_said.decode(encoded).message)
+            self._size += len(text) + len(encoded)
+            if self._size > self._ROOM:
+                self._texts.clear()
+                self._size = len(text) + len(encoded)
+            self._texts[encoded] = text
+        return text
+
+
+_said = msgspec.json.Decoder(_Said)
+_texts = _Texts()
 
 
 @attrs.frozen
@@ -237,7 +271,6 @@ def record(
         service_id=service_id,
         service_name=service_name,
         severity=severity,
-        text=plain(message),
         # The encoder's own bytes keep the room that it had taken in advance, up to half as much again.
         encoded=bytes(memoryview(_encoder.encode(wire))),
     )

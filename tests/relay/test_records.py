@@ -325,12 +325,24 @@ def test_lone_surrogates_are_replaced_and_pairs_are_joined(text: str, expected: 
 # -- what a record costs -------------------------------------------------------------------------------------
 
 
-def test_the_cost_follows_the_texts_whatever_their_alphabet() -> None:
+def test_the_cost_follows_what_is_encoded_whatever_its_alphabet() -> None:
     base = log("x" * 100).cost
 
-    assert log("x" * 1100).cost == base + 2000
-    assert log("🚂" * 1000).cost > base + 7000
+    assert log("x" * 1100).cost == base + 1000
+    assert log("🚂" * 1100).cost == base + 4 * 1100 - 100
     assert notice().cost > 0
+
+
+def test_the_text_that_filters_look_at_is_kept_for_the_last_ones_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(records._Texts, "_ROOM", 10_000)
+    texts = records._Texts()
+    made = [log(f"\x1b[1mLINE {n}\x1b[0m") for n in range(1000)]
+
+    assert [texts.of(record.encoded) for record in made] == [f"line {n}" for n in range(1000)]
+    assert texts.of(made[-1].encoded) is texts.of(made[-1].encoded)
+    assert sum(len(encoded) + len(text) for encoded, text in texts._texts.items()) <= 10_000
 
 
 def test_a_record_keeps_no_more_than_its_bytes() -> None:
@@ -341,6 +353,6 @@ def test_a_record_keeps_no_more_than_its_bytes() -> None:
 
 def test_records_and_notices_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
-        log().text = ""  # type: ignore[misc]
+        log().severity = ""  # type: ignore[misc]
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         notice().message = ""  # type: ignore[misc]
