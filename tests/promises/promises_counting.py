@@ -40,15 +40,19 @@ class Place:
     number: int
     ns: int
     hidden: bool = False  # Railway's polls pass it over: it is found later, out of turn
+    late: bool = False  # stamped before one that was written earlier
 
 
 def keys(rows: Iterable[Row]) -> dict[str, Place]:
     """Each row's name and place. The second of two rows that say the very same has the name of the first and `~2`."""
     seen: Counter[tuple[str, int]] = Counter()
     found: dict[str, Place] = {}
+    highest = 0
     for number, row in enumerate(rows):
         seen[row.message, row.ns] += 1
-        found[_named(row.message, seen[row.message, row.ns])] = Place(number, row.ns, row.hidden)
+        place = Place(number, row.ns, row.hidden, row.ns < highest)
+        found[_named(row.message, seen[row.message, row.ns])] = place
+        highest = max(highest, row.ns)
     return found
 
 

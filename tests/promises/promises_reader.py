@@ -295,6 +295,10 @@ class Reader:
             return (
                 True  # a fetch had brought it; to the relay it arrived when it was found, after the last id
             )
+        if self.visits[self.got[anchor.got - 1].visit].sorted and self._may_follow(place, anchor, written):
+            return True  # who is sent the past in order of stamps doesn't end with what had arrived last
+        if place.hidden and visit.by == "lastTimestamp":
+            return True  # it was found after the first record of that stamp had come, wherever it was written
         if visit.by == "lastId" and not visit.sorted:
             return False
         # A history which doesn't reach back to a stamp is sent from its beginning, late rows of before included.
@@ -303,6 +307,13 @@ class Reader:
         # By a stamp, all that arrived after the first record of that stamp comes again, late ones too.
         first = min((at.number for at in written.values() if at.ns == visit.begin), default=0)
         return visit.exact and place.number >= first
+
+    @staticmethod
+    def _may_follow(place: Place, anchor: Anchor, written: Mapping[str, Place]) -> bool:
+        """Whether a line may have arrived after a reader's last record: polls come in turn, each in order of stamps."""
+        stamp = parse(anchor.timestamp)
+        first = min((at.number for at in written.values() if at.ns == stamp), default=0)
+        return place.number >= first or place.ns >= stamp
 
     def _judge_order(self, written: Mapping[str, Place], verdict: "Verdict") -> None:
         run: list[Place] = []
@@ -322,9 +333,13 @@ class Reader:
             done.add(got.key)
             # Late rows that a fetch did not ask for come with the history after it, if they still can.
             come = self.visits[visit]
-            if not place.hidden and not (
-                come.sorted and place.ns < come.begin + (come.by == "lastTimestamp")
-            ):
+            # Those that were written while the past was being fetched come by query or by subscription, one before
+            # the other by chance.
+            aside = come.sorted and (
+                place.ns < come.begin + (come.by == "lastTimestamp")
+                or (place.late and place.number < (come.connected or 0))
+            )
+            if not place.hidden and not aside:
                 run.append(place)
         self._close_run(run, verdict)
 
