@@ -76,12 +76,26 @@ async def finish(_: web.BaseRequest, response: web.StreamResponse) -> None:
     """What every answer carries."""
     if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
         response.headers[hdrs.SERVER] = _ALWAYS[hdrs.SERVER]
+        agreed = response.headers.get(hdrs.SEC_WEBSOCKET_EXTENSIONS)
+        if agreed is not None:
+            response.headers[hdrs.SEC_WEBSOCKET_EXTENSIONS] = _without_takeover(agreed)
         return
     response.headers.update(_ALWAYS)
     # aiohttp-cors answers by Origin but doesn't say so (libraries.md 4.4).
     vary = [part.strip() for part in response.headers.get(hdrs.VARY, "").split(",") if part.strip()]
     if "origin" not in map(str.casefold, vary):
         response.headers[hdrs.VARY] = ", ".join([*vary, "Origin"])
+
+
+def _without_takeover(agreed: str) -> str:
+    """The extension that aiohttp agrees to, with no context kept from message to message, here or there.
+
+    We reset ours for each message (see frames), and so say it, even unasked (RFC 7692 section 7.1.1); some clients
+    take no other answer (Go's gorilla/websocket).
+    """
+    parameters = [part.strip() for part in agreed.split(";")]
+    wanted = ("server_no_context_takeover", "client_no_context_takeover")
+    return "; ".join([*parameters, *(name for name in wanted if name not in parameters)])
 
 
 class _Handler(RequestHandler):

@@ -14,7 +14,7 @@ from logrelay.relay.hub import Hub
 from logrelay.relay.records import Entry, LogRecord
 from logrelay.web import frames, protocol
 from logrelay.web.endings import failed, flooding, gone, refused, restart
-from logrelay.web.frames import Page, Pages, passes
+from logrelay.web.frames import Form, Page, Pages, passes
 from logrelay.web.greeting import Greeting
 from logrelay.web.limits import ClientLimits
 from logrelay.web.placing import Placing, lost, recent
@@ -39,6 +39,7 @@ class Client:
         "__weakref__",
         "_ended",
         "_filter",
+        "_form",
         "_greeting",
         "_held",
         "_hub",
@@ -67,6 +68,7 @@ class Client:
         pages: Pages,
         limits: ClientLimits,
         greeting: Greeting,
+        form: Form,
     ) -> None:
         self._socket = socket
         self._hub = hub
@@ -74,6 +76,7 @@ class Client:
         self._placing: Placing | None = placing  # None when it isn't needed any more
         self._limits = limits
         self._greeting = greeting
+        self._form = form
         self._filter = placing.filter
         self._joined = hub.history.end
         self._position: int | None = None  # None until the client has been placed in the history
@@ -277,7 +280,7 @@ class Client:
                 return
             assert self._position is not None  # noqa: S101 _behind says so
             try:
-                page = self._pages.read(self._position, self._filter)
+                page = self._pages.read(self._position, self._filter, self._form)
             except IndexError:
                 self._fall_off(self._position)
             else:
@@ -305,7 +308,7 @@ class Client:
         self._position = self._hub.history.first
 
     def _write(self, entries: Sequence[Entry]) -> None:
-        self._socket.write(frames.of_entries(entries))
+        self._socket.write(frames.of_entries(entries, self._form))
         self.sent += sum(1 for entry in entries if isinstance(entry, LogRecord))
 
     # -- what doesn't come from a position --------------------------------------------------------------------

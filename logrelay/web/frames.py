@@ -1,23 +1,47 @@
 """Ready-made WebSocket frames, shared between clients that read the same range through an equal filter.
 
-A server's frames are not masked (RFC 6455 section 5.1), so the bytes are the same for every client.
+A server's frames are not masked (RFC 6455 section 5.1), so the bytes are the same for every client. Nor do compressed
+ones depend on what a client was sent before: each begins with an empty window, as a server always may (RFC 7692
+section 7.1.1).
 """
 
+import enum
+import itertools
 import struct
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
 from logrelay.relay.filters import Filter
 from logrelay.relay.history import History
-from logrelay.relay.records import Entry, LogRecord
+from logrelay.relay.records import Entry, LogRecord, Notice
 from logrelay.web import protocol
 
 _TEXT = 0x81  # FIN and opcode 1
+_DEFLATED = 0xC1  # and RSV1 (RFC 7692 section 6)
 _PING = 0x89
 _PONG = 0x8A
 _SHORT = 126
 _MEDIUM = 65_536
+_WINDOW = 15  # bits
+_LEVEL = 6  # of zlib; a batch is compressed once, whoever gets it
+_TAIL = len(b"\x00\x00\xff\xff")  # of a flushed block, which a message leaves out (RFC 7692 section 7.2.1)
+
+
+class Form(enum.Enum):
+    """How a client wants its records."""
+
+    SINGLE = enum.auto()  # a `log` message each
+    BATCH = enum.auto()  # as many as there are in one `logs` message
+    DEFLATED = enum.auto()  # the same, compressed
+
+    @classmethod
+    def wanted(cls, *, batch: bool, deflate: bool) -> "Form":
+        """The form for a client that takes batches, and compressed ones."""
+        if not batch:
+            return cls.SINGLE
+        return cls.DEFLATED if deflate else cls.BATCH
 
 
 def _frame(first: int, payload: bytes) -> bytes:
@@ -44,12 +68,34 @@ def pong(payload: bytes) -> bytes:
     return _frame(_PONG, payload)
 
 
-def of_entries(entries: Iterable[Entry]) -> bytes:
-    """The frames of records and notices, one message each, ready to be written at once."""
-    return b"".join(
-        text(protocol.log(entry) if isinstance(entry, LogRecord) else protocol.notice(entry))
-        for entry in entries
-    )
+def deflated(payload: bytes) -> bytes:
+    """A whole text message as one compressed frame (RFC 7692 section 7.2.1)."""
+    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -_WINDOW)
+    flushed = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    return _frame(_DEFLATED, flushed[:-_TAIL])
+
+
+def of_entries(entries: Iterable[Entry], form: Form = Form.SINGLE) -> bytes:
+    """The frames of records and notices, ready to be written at once."""
+    if form is Form.SINGLE:
+        return b"".join(
+            [
+                text(protocol.log(entry) if isinstance(entry, LogRecord) else protocol.notice(entry))
+                for entry in entries
+            ]
+        )
+    message = text if form is Form.BATCH else deflated
+    ready: list[bytes] = []
+    for of_records, run in itertools.groupby(entries, key=_is_record):
+        if of_records:
+            ready.append(message(protocol.logs(entry for entry in run if isinstance(entry, LogRecord))))
+        else:
+            ready += [text(protocol.notice(entry)) for entry in run if isinstance(entry, Notice)]
+    return b"".join(ready)
+
+
+def _is_record(entry: Entry) -> bool:
+    return isinstance(entry, LogRecord)
 
 
 def passes(entry: Entry, wanted: Filter) -> bool:
@@ -92,25 +138,25 @@ class Pages:
     def __init__(self, history: History) -> None:
         self._history = history
         self._end = -1
-        self._made: dict[tuple[int, Filter], Page] = {}
+        self._made: dict[tuple[int, Filter, Form], Page] = {}
         self._bytes = 0
 
     def __repr__(self) -> str:
         return f"<Pages {len(self._made)} at {self._end}>"
 
-    def read(self, start: int, wanted: Filter) -> Page:
+    def read(self, start: int, wanted: Filter, form: Form = Form.SINGLE) -> Page:
         """The page from number `start` on. Raises IndexError when `start` has been evicted."""
         if self._end != self._history.end or len(self._made) >= self._MOST or self._bytes >= self._ROOM:
             self._made.clear()
             self._bytes = 0
             self._end = self._history.end
-        page = self._made.get((start, wanted))
+        page = self._made.get((start, wanted, form))
         if page is None or start < self._history.first:
-            page = self._made[start, wanted] = self._make(start, wanted)
+            page = self._made[start, wanted, form] = self._make(start, wanted, form)
             self._bytes += len(page.frames)
         return page
 
-    def _make(self, start: int, wanted: Filter) -> Page:
+    def _make(self, start: int, wanted: Filter, form: Form) -> Page:
         entries = self._history.read(start)
         chosen: Sequence[Entry] = entries
         if not wanted.everything:
@@ -118,7 +164,7 @@ class Pages:
         last = next((entry for entry in reversed(entries) if isinstance(entry, LogRecord)), None)
         return Page(
             end=start + len(entries),
-            frames=of_entries(chosen),
+            frames=of_entries(chosen, form),
             sent=sum(1 for entry in chosen if isinstance(entry, LogRecord)),
             last_id=None if last is None else last.id,
             last_ns=None if last is None else last.ns,

@@ -22,9 +22,13 @@ def read(query: MultiMapping[str], limits: ResumeLimits) -> Placing:
     services = [name for value in query.getall("services", ()) for name in value.split(",")]
     wanted = Filter.parse(services, _one(query, "search") or "", _one(query, "severity"))
     tail = _number(query, "tail", TAIL_LIMIT)
-    if _number(query, "batch", 1):
-        raise ParameterInvalid("batch: only 0 is supported yet")
+    _number(query, "batch", 1)  # see `batched`
     return Placing(wanted, _resume(query), tail=TAIL_DEFAULT if tail is None else tail, limits=limits)
+
+
+def batched(query: MultiMapping[str]) -> bool:
+    """Whether records are wanted in batches; looked at before the rest, because what is compressed is settled first."""
+    return query.getall("batch", ()) == ["1"]
 
 
 def _one(query: MultiMapping[str], name: str) -> str | None:

@@ -1,7 +1,7 @@
 """Messages in and out, as protocol.md sections 2 and 3 have them. Encodes and decodes; decides nothing."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -25,6 +25,11 @@ def _now() -> str:
 def log(record: LogRecord) -> bytes:
     """A `log` message around the record's ready JSON."""
     return b'{"type":"log","data":' + record.encoded + b"}"
+
+
+def logs(records: Iterable[LogRecord]) -> bytes:
+    """A `logs` message of several records."""
+    return b'{"type":"logs","data":[' + b",".join([record.encoded for record in records]) + b"]}"
 
 
 def status(message: str, data: Mapping[str, Any], ns: int | None = None) -> bytes:

@@ -17,6 +17,7 @@ from logrelay.web import frames, protocol
 from logrelay.web.endings import flooding, gone
 
 MESSAGE_LIMIT = 16 * 1024  # bytes of a client's message
+_WINDOW = 15  # bits, the largest; who wants a smaller one is sent nothing compressed
 _REASON_LIMIT = 123  # bytes of a close frame's reason (RFC 6455 section 5.5)
 _LOOKS = 5  # without a byte that moved, before the peer counts as stuck
 
@@ -74,15 +75,19 @@ class Socket:
         return f"<Socket {self.pending} bytes pending>"
 
     @classmethod
-    async def upgraded(cls, request: web.Request, limits: SocketLimits) -> "Socket":
-        """Answer the upgrade. Raises web.HTTPBadRequest for a broken handshake, ConnectionError when it's too late."""
+    async def upgraded(cls, request: web.Request, limits: SocketLimits, *, deflate: bool = False) -> "Socket":
+        """Answer the upgrade, and agree on compression if `deflate` is wanted here and there.
+
+        Raises web.HTTPBadRequest for a broken handshake, ConnectionError when it's too late.
+        """
         if not request.headers.get(hdrs.SEC_WEBSOCKET_KEY, "").isascii():
             raise web.HTTPBadRequest  # aiohttp 3.14.5 fails with a ValueError on it
         if request.headers.get(hdrs.SEC_WEBSOCKET_VERSION) != "13":
             raise web.HTTPBadRequest  # aiohttp also takes the drafts before RFC 6455
         response = web.WebSocketResponse(
             autoping=False,  # pings and pongs are signs of life, and count against floods
-            compress=False,  # it costs 110 KiB a client (faults.md, Hardening)
+            # Only agreed on: what aiohttp compresses costs 110 KiB a client (faults.md, Hardening), so it never does.
+            compress=deflate,
             max_msg_size=MESSAGE_LIMIT + 1,
             timeout=limits.closing,
             protocols=("logrelay.v1",),
@@ -101,6 +106,11 @@ class Socket:
                 # A net far below the write deadline: a reader who lets bytes trickle counts as silent here (Linux 6).
                 milliseconds = int(self._limits.unacknowledged * 1000)
                 raw.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_USER_TIMEOUT, milliseconds)
+
+    @property
+    def deflates(self) -> bool:
+        """Whether the peer takes compressed frames, of whatever window."""
+        return bool(self.response.compress == _WINDOW)
 
     # -- writing ------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from logrelay.web.access import Environments, Origins, Places
 from logrelay.web.answers import refusal
 from logrelay.web.client import Client
 from logrelay.web.endings import failed, restart
-from logrelay.web.frames import Pages
+from logrelay.web.frames import Form, Pages
 from logrelay.web.greeting import Greeting
 from logrelay.web.limits import ClientLimits
 from logrelay.web.placing import ResumeLimits
@@ -84,7 +84,8 @@ class Streams:
             return refused
         with self._places.of_process():
             try:
-                socket = await Socket.upgraded(request, self._limits.socket)
+                deflate = parameters.batched(request.query)
+                socket = await Socket.upgraded(request, self._limits.socket, deflate=deflate)
             except web.HTTPBadRequest:
                 headers = {"Sec-WebSocket-Version": "13"}
                 return refusal(400, "bad_request", "the WebSocket handshake is broken", headers=headers)
@@ -151,7 +152,13 @@ class Streams:
                 if pages is None:
                     pages = self._pages[hub] = Pages(hub.history)
                 client = Client(
-                    socket, hub, placing, pages=pages, limits=self._limits.client, greeting=self._greeting
+                    socket,
+                    hub,
+                    placing,
+                    pages=pages,
+                    limits=self._limits.client,
+                    greeting=self._greeting,
+                    form=Form.wanted(batch=parameters.batched(request.query), deflate=socket.deflates),
                 )
                 del placing  # the client drops it when it isn't needed any more
                 logger.info("stream opened", extra=about | {"clients": self.clients + 1})

@@ -88,6 +88,7 @@ HEARTBEAT = _object(
 )
 MESSAGES = {
     "log": _object({"type": TEXT, "data": LOG}),
+    "logs": _object({"type": TEXT, "data": {"type": "array", "minItems": 1, "items": LOG}}),
     "heartbeat": _object({"type": TEXT, "timestamp": STAMP, "data": HEARTBEAT}),
     "error": _object(
         {"type": TEXT, "code": TEXT, "message": TEXT, "retryable": {"type": "boolean"}},

@@ -325,6 +325,25 @@ async def test_a_stream_resumes_by_id_and_by_timestamp(
     assert ["line 22"] == messages(await by_future.logs(1))
 
 
+async def test_batches_are_compressed_for_a_client_that_takes_it(
+    relayed: Relayed, railway: StandIn, view: View
+) -> None:
+    relay = await relayed()
+    viewer, plain = await view(relay, batch=1), await view(relay, batch=1, options={"compression": None})
+    for each in (viewer, plain):
+        await connected(each)
+    agreed = [each.connection.response.headers.get("Sec-WebSocket-Extensions") for each in (viewer, plain)]
+    assert agreed == ["permessage-deflate; server_no_context_takeover; client_no_context_takeover", None]
+
+    for start in range(1, 2000, 100):
+        await write(railway, *numbered(start, start + 99))
+        for each in (viewer, plain):
+            got: list[str] = []
+            while len(got) < 100:
+                got += [record["message"] for record in (await each.until(type="logs"))["data"]]
+            assert got == numbered(start, start + 99)
+
+
 async def test_an_upstream_that_is_lost_comes_back_under_a_live_client(
     relayed: Relayed, railway: StandIn, view: View, world: World
 ) -> None:

@@ -489,10 +489,10 @@ async def test_a_fault_in_the_bell_hurts_only_its_own_client(
     second = await relay.joined({"services": "web"})
     read = Pages.read
 
-    def broken(self: Any, start: Any, wanted: Any) -> Page:
+    def broken(self: Any, start: Any, wanted: Any, form: Any) -> Page:
         if wanted.services == ("api",):
             raise RuntimeError("broken")
-        return read(self, start, wanted)
+        return read(self, start, wanted, form)
 
     monkeypatch.setattr(Pages, "read", broken)
     relay.sink.publish([line(1, service="web")])
@@ -566,9 +566,9 @@ async def test_equal_filters_share_what_is_read(make: Make, monkeypatch: pytest.
     made = []
     make_page = Pages._make
 
-    def counted(self: Any, start: Any, wanted: Any) -> Page:
+    def counted(self: Any, start: Any, wanted: Any, form: Any) -> Page:
         made.append((start, wanted))
-        return make_page(self, start, wanted)
+        return make_page(self, start, wanted, form)
 
     monkeypatch.setattr(Pages, "_make", counted)
     relay.sink.publish(lines(0, 5))

@@ -101,10 +101,12 @@ def test_a_stamp_finer_than_a_nanosecond_is_no_stamp_that_was_received() -> None
         read(("lastTimestamp", "2026-11-23T03:21:30.0333331234Z"))
 
 
-def test_batches_are_not_served_yet() -> None:
-    assert read(("batch", "0")).tail == 100
-    with pytest.raises(ParameterInvalid, match="batch"):
-        read(("batch", "1"))
+@pytest.mark.parametrize(
+    ("given", "batched"), [([], False), ([("batch", "0")], False), ([("batch", "1")], True)]
+)
+def test_records_come_in_batches_if_they_are_wanted(given: list[tuple[str, str]], *, batched: bool) -> None:
+    assert read(*given).tail == 100
+    assert parameters.batched(MultiDict(given)) is batched
 
 
 def test_a_bad_filter_is_told_apart() -> None:

@@ -103,7 +103,9 @@ BAD_PARAMETERS = {
     "tail in other digits": [("tail", "٣")],
     "tail with a plus": [("tail", "+5")],
     "overlap too long": [("overlap", "61")],
-    "batch": [("batch", "1")],
+    "batch": [("batch", "2")],
+    "batch twice": [("batch", "1"), ("batch", "1")],
+    "batch a word": [("batch", "yes")],
     "timestamp a word": [("lastTimestamp", "SECRET")],
     "timestamp of no day": [("lastTimestamp", "2026-02-30T00:00:00Z")],
     "timestamp without offset": [("lastTimestamp", "2026-02-03T00:00:00")],
@@ -337,8 +339,8 @@ async def test_a_client_that_comes_in_while_the_relay_drains_is_told_too(
 ) -> None:
     upgraded = Socket.upgraded
 
-    async def slowly(request: Any, limits: Any) -> Socket:
-        socket = await upgraded(request, limits)
+    async def slowly(request: Any, limits: Any, *, deflate: bool) -> Socket:
+        socket = await upgraded(request, limits, deflate=deflate)
         relay.streams.draining = True
         return socket
 

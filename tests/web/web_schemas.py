@@ -113,6 +113,7 @@ STATUS_DATA = {
 }
 MESSAGES = {
     "log": thing({"type": {"const": "log"}, "data": RECORD}),
+    "logs": thing({"type": {"const": "logs"}, "data": {"type": "array", "minItems": 1, "items": RECORD}}),
     "heartbeat": thing(
         {
             "type": {"const": "heartbeat"},
