@@ -30,7 +30,7 @@ class Term:
     absent: bool = False
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Filter:
     """Which records a client wants. Equal filters compare equal, so that clients can share what they read."""
 

@@ -48,6 +48,7 @@ class History:
         self._entries: list[Entry | None] = []  # evicted ones are None until the list is compacted
         self._offset = 0  # the number of _entries[0]
         self.first = 0
+        self.end = 0  # the number that the next entry will get
         self._bytes = 0
         # The highest stamp up to and with each entry; it only rises, so it can be searched.
         self._highs = array("q")
@@ -66,11 +67,6 @@ class History:
 
     def __len__(self) -> int:
         return self.end - self.first
-
-    @property
-    def end(self) -> int:
-        """The number that the next entry will get."""
-        return self._offset + len(self._entries)
 
     @property
     def bytes(self) -> int:
@@ -105,6 +101,7 @@ class History:
             self._bytes += entry.cost
             number += 1
         if number > end:
+            self.end = number
             self._arrive(now)
         self.evict(now)
 

@@ -116,9 +116,13 @@ class Hub:
 
     # -- listeners ----------------------------------------------------------------------------------------
 
-    def heard_by(self, listener: Listener) -> "_Heard":
-        """While inside, `listener` is called after the history or the refusal has changed, once per turn at most."""
-        return _Heard(self._listeners, listener)
+    def listen(self, listener: Listener) -> None:
+        """From now on, `listener` is called after the history or the refusal has changed, once per turn at most."""
+        self._listeners.add(listener)
+
+    def unlisten(self, listener: Listener) -> None:
+        """Call it no more."""
+        self._listeners.discard(listener)
 
     def _ring(self) -> None:
         if not self._ringing:
@@ -209,22 +213,6 @@ class Hub:
         self.refusal = refusal
         self._settled.set()
         self._ring()
-
-
-class _Heard:
-    """A context in which one listener is among the others. As small as can be: there is one for each client."""
-
-    __slots__ = ("_listener", "_listeners")
-
-    def __init__(self, listeners: set[Listener], listener: Listener) -> None:
-        self._listeners = listeners
-        self._listener = listener
-
-    def __enter__(self) -> None:
-        self._listeners.add(self._listener)
-
-    def __exit__(self, *exc: object) -> None:
-        self._listeners.discard(self._listener)
 
 
 class _Joined:

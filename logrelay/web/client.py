@@ -8,13 +8,15 @@ import contextlib
 import logging
 from collections.abc import Sequence
 
+import attrs
+
 from logrelay.errors import Disconnect, FilterInvalid, MessageInvalid
 from logrelay.relay.filters import Filter
-from logrelay.relay.hub import Hub
 from logrelay.relay.records import Entry, LogRecord
 from logrelay.web import frames, protocol
+from logrelay.web.audience import PAGES_AT_ONCE, Audience, Crowd, Position
 from logrelay.web.endings import failed, flooding, gone, refused, restart
-from logrelay.web.frames import Form, Page, Pages, passes
+from logrelay.web.frames import Form, Page, passes
 from logrelay.web.greeting import Greeting
 from logrelay.web.limits import ClientLimits
 from logrelay.web.placing import Placing, lost, recent
@@ -23,7 +25,6 @@ from logrelay.web.socket import Socket
 from logrelay.web.ticker import Ticker
 
 _LOOK = 0.01  # seconds
-_PAGES_AT_ONCE = 4  # of the history, before others get their turn
 
 logger = logging.getLogger(__name__)
 
@@ -31,29 +32,29 @@ logger = logging.getLogger(__name__)
 class Client:
     """Serves one socket from one hub until either ends.
 
-    Thousands of them wait for the next line, so one that is up to date costs a single task: the read pump's. The write
-    pump is there only while the client is behind.
+    Thousands of them wait for the next line, so one that is up to date costs a single task: the read pump's. It is in a
+    crowd then, whose position the hub's bell moves. The write pump, which moves a position of the client's own, is
+    there only while the client is behind.
     """
 
     __slots__ = (
         "__weakref__",
+        "_audience",
+        "_crowd",
         "_ended",
-        "_filter",
-        "_form",
         "_greeting",
         "_held",
         "_hub",
         "_invalid",
         "_joined",
-        "_last_id",
         "_limits",
-        "_pages",
+        "_placed",
         "_placing",
         "_position",
         "_reading",
         "_replay",
-        "_served_ns",
         "_socket",
+        "_view",
         "_writing",
         "lost",
         "sent",
@@ -62,28 +63,26 @@ class Client:
     def __init__(
         self,
         socket: Socket,
-        hub: Hub,
+        audience: Audience,
         placing: Placing,
         *,
-        pages: Pages,
         limits: ClientLimits,
         greeting: Greeting,
         form: Form,
     ) -> None:
         self._socket = socket
-        self._hub = hub
-        self._pages = pages
+        self._audience = audience
+        self._hub = audience.hub
         self._placing: Placing | None = placing  # None when it isn't needed any more
         self._limits = limits
         self._greeting = greeting
-        self._form = form
-        self._filter = placing.filter
-        self._joined = hub.history.end
-        self._position: int | None = None  # None until the client has been placed in the history
+        self._view = audience.view(placing.filter, form)
+        self._joined = self._hub.history.end
+        self._position = Position()  # the crowd's while the client is in one
+        self._placed = False  # whether that position is a place in the history yet
+        self._crowd: Crowd | None = None
         self._held: asyncio.Event | None = None  # while the client pauses: its end
         self._replay: FilterCommand | None = None  # a change of filter whose past is to be shown first
-        self._last_id: str | None = None
-        self._served_ns: int | None = None
         self._invalid = 0
         self._ended: Disconnect | None = None
         self._reading: asyncio.Task[object] | None = None  # while messages are being read
@@ -92,19 +91,21 @@ class Client:
         self.lost = 0  # records passed over because the client was too slow
 
     def __repr__(self) -> str:
-        return f"<Client at {self._position} of {self._hub.history!r} {self._socket!r}>"
+        return f"<Client at {self._position.number} of {self._hub.history!r} {self._socket!r}>"
 
     # -- life -----------------------------------------------------------------------------------------------
 
     async def run(self) -> Disconnect:
         """Serve until the end, and say which it was; the socket is closed then."""
         ticker = Ticker(self._socket, self._limits, self._beat, self.end)
+        self._audience.enter(self)
         try:
-            with self._hub.heard_by(self._heard):
-                self._write_on()
-                await self._read_on()
+            self._write_on()
+            await self._read_on()
         finally:
             end = self._ended = self._ended or restart()  # what a restart has left, aiohttp cancels
+            self._step_out()
+            self._audience.leave(self)
             ticker.cancel()
             await self._stop_writing()
             await self._socket.close(end)
@@ -147,8 +148,8 @@ class Client:
         """Wait until the client has been sent everything that has arrived so far, if it has a place in it yet."""
         target = self._hub.history.end
         # Looked at from time to time: it happens once in a life, and an event for it would cost every write.
-        while self._position is not None and self._ended is None:
-            if (self._held is not None or self._position >= target) and not self._socket.pending:
+        while self._placed and self._ended is None:
+            if (self._held is not None or self._position.number >= target) and not self._socket.pending:
                 return
             await asyncio.sleep(_LOOK)
 
@@ -186,9 +187,10 @@ class Client:
             self._hold(on=isinstance(command, PauseCommand))
 
     def _hold(self, *, on: bool) -> None:
-        self._socket.send(protocol.status("paused" if on else "resumed", {"lastId": self._last_id}))
+        self._socket.send(protocol.status("paused" if on else "resumed", {"lastId": self._position.last_id}))
         if on:
             self._held = self._held or asyncio.Event()
+            self._step_out()
         elif self._held is not None:
             self._held.set()
             self._held = None
@@ -196,28 +198,29 @@ class Client:
 
     def _change_filter(self, command: FilterCommand) -> None:
         """Swap the filter; the position stays. A replay shows the past through it, up to that position."""
-        self._filter = Filter.parse(command.services, command.search, command.severity)
-        echoed = self._greeting.filter(self._filter, self._hub)
-        self._socket.send(protocol.status("filter", {"filter": echoed}))
+        wanted = Filter.parse(command.services, command.search, command.severity)
+        self._view = self._audience.view(wanted, self._view.form)
+        self._step_out()
+        self._socket.send(protocol.status("filter", {"filter": self._greeting.filter(wanted, self._hub)}))
         self._replay = command if command.replay else None
         self._write_on()
 
     # -- writing ----------------------------------------------------------------------------------------------
 
     async def write_pump(self) -> None:
-        """Place the client, then send what it is behind with, until it is up to date."""
-        if self._position is None:
+        """Place the client, then send what it is behind with, until it can join those who are up to date."""
+        if not self._placed:
             await self._settle()
             await self._place()
         while self._busy:
-            while self._replay is not None and self._held is None:
+            if self._replay is not None:
                 await self._show_past(self._replay)
-            self._advance()
-            if self._behind:
-                if self._socket.full:
-                    await self._socket.writable()
-                else:
-                    await asyncio.sleep(0)
+            elif self._advance() and self._join():
+                return
+            elif self._socket.full:
+                await self._socket.writable()
+            else:
+                await asyncio.sleep(0)
 
     def _write_on(self) -> None:
         """Let the write pump run, if there is something for it to do."""
@@ -246,69 +249,83 @@ class Client:
             self._writing.cancel()
             await asyncio.wait([self._writing])
 
-    def _heard(self) -> None:
-        """The hub's bell: an up-to-date client is served right here, the pump is for those that are behind."""
-        try:
-            if self._hub.refusal is not None:
-                self.end(refused(self._hub.refusal))
-                return
-            self._advance()
-        except Exception:
-            logger.exception("connection failed")
-            self.end(failed())
-        self._write_on()
-
     @property
     def _busy(self) -> bool:
         """Whether there is something that the write pump has to do."""
-        return self._position is None or self._behind or (self._replay is not None and self._held is None)
+        return not self._placed or (self._crowd is None and self._held is None)
 
-    @property
-    def _behind(self) -> bool:
-        """Whether there is something to send; not while the client pauses or is shown the past."""
-        return (
-            self._position is not None
-            and self._position < self._hub.history.end
-            and self._held is None
-            and self._replay is None
-        )
+    def _join(self) -> bool:
+        crowd = self._audience.join(self, self._view, self._position)
+        if crowd is None:
+            return False
+        self._crowd, self._position = crowd, crowd.position
+        return True
 
-    def _advance(self) -> None:
-        """Move the position as far as the socket takes it, a few pages at most; nothing else moves it."""
-        for _ in range(_PAGES_AT_ONCE):
-            if not self._behind or self._socket.full:
-                return
-            assert self._position is not None  # noqa: S101 _behind says so
-            try:
-                page = self._pages.read(self._position, self._filter, self._form)
-            except IndexError:
-                self._fall_off(self._position)
-            else:
-                self._send_page(self._position, page)
-                self._position = page.end
+    def _step_out(self) -> None:
+        """Leave the crowd, if the client is in one, with a position of its own."""
+        if self._crowd is not None:
+            self._audience.part(self, self._crowd)
+            self._crowd, self._position = None, attrs.evolve(self._position)
 
-    def _send_page(self, position: int, page: Page) -> None:
-        placing = self._placing
-        fresh = None if placing is None else placing.fresh(self._hub.history, position, page.end)
+    def fall_behind(self) -> None:
+        """See Member."""
+        self._step_out()
+        self._write_on()
+
+    def take(self, page: Page) -> bool:
+        """See Member."""
+        if self._socket.full:
+            return False
+        if self._placing is None:
+            self._socket.write(page.frames)
+            self.sent += page.sent
+        else:
+            self._send_fresh(page, self._placing)
+        return True
+
+    def _send_fresh(self, page: Page, placing: Placing) -> None:
+        """Send what of a page the client hasn't got by its resume already."""
+        fresh = placing.fresh(self._hub.history, self._position.number, page.end)
         if fresh is None:
             self._socket.write(page.frames)
             self.sent += page.sent
         else:
-            self._write([entry for entry in fresh if passes(entry, self._filter)])
-        self._last_id = page.last_id or self._last_id
-        self._served_ns = page.last_ns or self._served_ns
+            self._write([entry for entry in fresh if passes(entry, self._view.filter)])
+        if not placing.already:
+            self._placing = None
 
-    def _fall_off(self, position: int) -> None:
+    def _advance(self) -> bool:
+        """Move the client's own position as far as the socket takes it, a few pages at most; whether it is up to date.
+
+        Nothing else moves it.
+        """
+        position, history = self._position, self._hub.history
+        for _ in range(PAGES_AT_ONCE):
+            if position.number >= history.end:
+                return True
+            try:
+                page = self._audience.pages.read(position.number, self._view)
+            except IndexError:
+                if self._socket.full:
+                    return False
+                self._fall_off(position)
+            else:
+                if not self.take(page):
+                    return False
+                position.move(page)
+        return position.number >= history.end
+
+    def _fall_off(self, position: Position) -> None:
         """The history has overrun the client: say how much it has missed, then go on with the oldest entry."""
-        data = lost(self._hub.history, position, self._served_ns)
+        data = lost(self._hub.history, position.number, position.last_ns)
         self._socket.send(protocol.status("lost", data))
         # What was said to be missing among it stays missing when the history is read again.
-        self._write(self._hub.history.notices_passed_over(position))
+        self._write(self._hub.history.notices_passed_over(position.number))
         self.lost += data["count"]
-        self._position = self._hub.history.first
+        position.number = self._hub.history.first
 
     def _write(self, entries: Sequence[Entry]) -> None:
-        self._socket.write(frames.of_entries(entries, self._form))
+        self._socket.write(frames.of_entries(entries, self._view.form))
         self.sent += sum(1 for entry in entries if isinstance(entry, LogRecord))
 
     # -- what doesn't come from a position --------------------------------------------------------------------
@@ -327,7 +344,7 @@ class Client:
         placing = self._placing
         assert placing is not None  # noqa: S101 it is needed until the client has been placed
         await placing.prepare(self._hub, self._joined)
-        described = self._greeting.connected(self._hub, placing, self._filter)
+        described = self._greeting.connected(self._hub, placing, self._view.filter)
         self._socket.send(protocol.status("connected", described))
         async with contextlib.aclosing(placing.backfill(self._hub)) as past:
             async for entries in past:
@@ -340,16 +357,16 @@ class Client:
                 )
         position = placing.position
         if placing.tail and self._replay is None:  # a replay will show the past itself
-            await self._send_all(await recent(self._hub, position, self._filter, placing.tail))
+            await self._send_all(await recent(self._hub, position, self._view.filter, placing.tail))
         self._served(self._hub.history.before(position))
-        self._position = position
+        self._position.number = position
+        self._placed = True
         if not placing.already:
             self._placing = None
 
     async def _show_past(self, asked: FilterCommand) -> None:
         """Show the past up to the position, unless another change of the filter makes that pointless."""
-        assert self._position is not None  # noqa: S101 the client has been placed
-        past = await recent(self._hub, self._position, self._filter, asked.replay)
+        past = await recent(self._hub, self._position.number, self._view.filter, asked.replay)
         await self._send_all(past, asked)
         if self._replay is asked:
             self._replay = None
@@ -363,11 +380,11 @@ class Client:
                 await self._socket.writable()
             if asked is not None and self._replay is not asked:
                 return
-            self._write([entry for entry in portion if passes(entry, self._filter)])
+            self._write([entry for entry in portion if passes(entry, self._view.filter)])
 
     def _served(self, record: LogRecord | None) -> None:
         if record is not None:
-            self._last_id, self._served_ns = record.id, record.ns
+            self._position.last_id, self._position.last_ns = record.id, record.ns
 
     def _beat(self) -> None:
-        self._socket.send(protocol.heartbeat(self._greeting.heartbeat(self._hub, self._last_id)))
+        self._socket.send(protocol.heartbeat(self._greeting.heartbeat(self._hub, self._position.last_id)))

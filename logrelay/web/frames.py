@@ -115,6 +115,14 @@ def portions(entries: Sequence[Entry], *, most: int = 500, room: int = 262_144) 
         yield entries[start:]
 
 
+@attrs.frozen(eq=False)
+class View:
+    """What a client wants, and how. Compared by identity, which is quick: whoever hands them out shares equal ones."""
+
+    filter: Filter
+    form: Form = Form.SINGLE
+
+
 @attrs.frozen
 class Page:
     """What one read of the history gives: frames to write, where to go on, and the last record read.
@@ -138,33 +146,34 @@ class Pages:
     def __init__(self, history: History) -> None:
         self._history = history
         self._end = -1
-        self._made: dict[tuple[int, Filter, Form], Page] = {}
+        self._made: dict[tuple[int, View], Page] = {}
         self._bytes = 0
 
     def __repr__(self) -> str:
         return f"<Pages {len(self._made)} at {self._end}>"
 
-    def read(self, start: int, wanted: Filter, form: Form = Form.SINGLE) -> Page:
+    def read(self, start: int, view: View) -> Page:
         """The page from number `start` on. Raises IndexError when `start` has been evicted."""
-        if self._end != self._history.end or len(self._made) >= self._MOST or self._bytes >= self._ROOM:
+        history = self._history
+        if self._end != history.end or len(self._made) >= self._MOST or self._bytes >= self._ROOM:
             self._made.clear()
             self._bytes = 0
-            self._end = self._history.end
-        page = self._made.get((start, wanted, form))
-        if page is None or start < self._history.first:
-            page = self._made[start, wanted, form] = self._make(start, wanted, form)
+            self._end = history.end
+        page = self._made.get((start, view))
+        if page is None or start < history.first:
+            page = self._made[start, view] = self._make(start, view)
             self._bytes += len(page.frames)
         return page
 
-    def _make(self, start: int, wanted: Filter, form: Form) -> Page:
+    def _make(self, start: int, view: View) -> Page:
         entries = self._history.read(start)
         chosen: Sequence[Entry] = entries
-        if not wanted.everything:
-            chosen = [entry for entry in entries if passes(entry, wanted)]
+        if not view.filter.everything:
+            chosen = [entry for entry in entries if passes(entry, view.filter)]
         last = next((entry for entry in reversed(entries) if isinstance(entry, LogRecord)), None)
         return Page(
             end=start + len(entries),
-            frames=of_entries(chosen, form),
+            frames=of_entries(chosen, view.form),
             sent=sum(1 for entry in chosen if isinstance(entry, LogRecord)),
             last_id=None if last is None else last.id,
             last_ns=None if last is None else last.ns,

@@ -16,9 +16,10 @@ from logrelay.relay.hub import Hub, Hubs
 from logrelay.web import parameters, protocol
 from logrelay.web.access import Environments, Origins, Places
 from logrelay.web.answers import refusal
+from logrelay.web.audience import Audience
 from logrelay.web.client import Client
 from logrelay.web.endings import failed, restart
-from logrelay.web.frames import Form, Pages
+from logrelay.web.frames import Form
 from logrelay.web.greeting import Greeting
 from logrelay.web.limits import ClientLimits
 from logrelay.web.placing import ResumeLimits
@@ -60,7 +61,7 @@ class Streams:
         self._places = places
         self._greeting = greeting
         self._limits = limits
-        self._pages: weakref.WeakKeyDictionary[Hub, Pages] = weakref.WeakKeyDictionary()
+        self._audiences: weakref.WeakValueDictionary[Hub, Audience] = weakref.WeakValueDictionary()
         self._clients: set[Client] = set()
         self._numbers = itertools.count(1)
         self._empty = asyncio.Event()
@@ -148,14 +149,13 @@ class Streams:
         placing = parameters.read(request.query, self._limits.resume)
         with self._places.of_environment(environment_id):
             async with self._hubs.joined(environment_id) as hub:
-                pages = self._pages.get(hub)
-                if pages is None:
-                    pages = self._pages[hub] = Pages(hub.history)
+                audience = self._audiences.get(hub)
+                if audience is None:
+                    audience = self._audiences[hub] = Audience(hub)
                 client = Client(
                     socket,
-                    hub,
+                    audience,
                     placing,
-                    pages=pages,
                     limits=self._limits.client,
                     greeting=self._greeting,
                     form=Form.wanted(batch=parameters.batched(request.query), deflate=socket.deflates),

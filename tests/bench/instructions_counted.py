@@ -23,8 +23,9 @@ from logrelay.relay.filters import EVERYTHING, Filter
 from logrelay.relay.history import Bounds, History
 from logrelay.relay.hub import Hub, Sink
 from logrelay.relay.records import LogRecord
+from logrelay.web.audience import Audience
 from logrelay.web.client import Client
-from logrelay.web.frames import Form, Pages
+from logrelay.web.frames import Form, Pages, View
 from logrelay.web.greeting import Greeting
 from logrelay.web.limits import ClientLimits
 from logrelay.web.placing import Placing, ResumeLimits
@@ -109,9 +110,11 @@ def history(given: Frames) -> Counted:
 def fan_out(*filters: Filter) -> Stage:
     """The lines of one frame, out of a history of their own, as frames for the first client with each filter."""
 
+    views = [View(wanted) for wanted in filters]
+
     def read(pages: Pages) -> None:
-        for wanted in filters:
-            pages.read(0, wanted)
+        for view in views:
+            pages.read(0, view)
 
     def stage(given: Frames) -> Counted:
         histories = [History() for _ in given]
@@ -127,7 +130,7 @@ def clients(count: int) -> Stage:
 
     def stage(given: Frames) -> Counted:
         loop = asyncio.new_event_loop()
-        audience = _Audience()
+        audience = _Watched()
         loop.run_until_complete(audience.come(count))
         return _records(given), lambda records: loop.run_until_complete(audience.publish(records))
 
@@ -192,7 +195,7 @@ class _Response:
         await asyncio.get_running_loop().create_future()
 
 
-class _Audience:
+class _Watched:
     """Clients of one hub, all with the same filter and up to date."""
 
     def __init__(self) -> None:
@@ -204,9 +207,9 @@ class _Audience:
     async def come(self, count: int) -> None:
         """Let clients join, and wait until each has its place."""
         self._hub.start()
-        pages = Pages(self._hub.history)
+        audience = Audience(self._hub)
         for _ in range(count):
-            client = _client(self._hub, pages)
+            client = _client(audience)
             self._clients.append(client)
             self._tasks.append(asyncio.create_task(client.run()))
         for _ in range(LINES):  # far more turns of the loop than a client needs to find its place
@@ -224,7 +227,7 @@ class _Audience:
         assert all(client.sent == self._sent for client in self._clients)
 
 
-def _client(hub: Hub, pages: Pages) -> Client:
+def _client(audience: Audience) -> Client:
     socket = Socket(
         cast("Any", SimpleNamespace(transport=_Transport())),
         cast("Any", _Response()),
@@ -233,9 +236,8 @@ def _client(hub: Hub, pages: Pages) -> Client:
     )
     return Client(
         socket,
-        hub,
+        audience,
         Placing(EVERYTHING, None, tail=0, limits=ResumeLimits()),
-        pages=pages,
         limits=ClientLimits(heartbeat=_NEVER, ping=_NEVER, silence=_NEVER),
         greeting=Greeting(version="", heartbeat=_NEVER, max_connections=1),
         form=Form.SINGLE,

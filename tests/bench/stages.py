@@ -29,7 +29,7 @@ from logrelay.relay.filters import Filter
 from logrelay.relay.history import History
 from logrelay.relay.identities import Identities
 from logrelay.relay.records import LogRecord
-from logrelay.web.frames import Pages
+from logrelay.web.frames import Pages, View
 
 _NAMES = {service_id(number): f"service-{number + 1}" for number in range(SERVICES)}
 _BEGAN = 1_790_000_000_000_000_000  # ns since 1970; stamps rise from there
@@ -115,7 +115,7 @@ def paged(made: Sequence[Sequence[LogRecord]]) -> int:
     """
     history = History()
     pages = Pages(history)
-    everything = Filter()
+    everything = View(Filter())
     sent, position = 0, history.end
     for number, each in enumerate(made):
         history.append(each, float(number))
@@ -129,7 +129,7 @@ def together(given: Sequence[bytes]) -> float:
     intake = Intake(named, clock=lambda: _BEGAN * 2)
     history = History()
     pages = Pages(history)
-    everything = Filter()
+    everything = View(Filter())
     position = history.end
 
     def work() -> None:

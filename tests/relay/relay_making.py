@@ -1,12 +1,14 @@
 """Rows, records and an upstream, made by hand."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from logrelay.relay import records, timestamps
 from logrelay.relay.history import History
+from logrelay.relay.hub import Hub, Listener
 from logrelay.relay.records import Content, Entry, LogRecord, Notice
 from logrelay.relay.upstream import Sink
 
@@ -52,6 +54,16 @@ def held(history: History) -> list[Entry]:
     while history.first + len(entries) < history.end:
         entries += history.read(history.first + len(entries))
     return entries
+
+
+@contextlib.contextmanager
+def heard_by(hub: Hub, listener: Listener) -> Iterator[None]:
+    """A listener hears the hub's bell while inside."""
+    hub.listen(listener)
+    try:
+        yield
+    finally:
+        hub.unlisten(listener)
 
 
 class ScriptedUpstream:

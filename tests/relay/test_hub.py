@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable
 
 import pytest
-from relay_making import BASE, DEADLINE, SECOND, ScriptedUpstream, held, log, logs
+from relay_making import BASE, DEADLINE, SECOND, ScriptedUpstream, heard_by, held, log, logs
 
 from logrelay.errors import Scope, UpstreamRefused
 from logrelay.relay.history import Bounds
@@ -331,7 +331,7 @@ async def test_a_bell_rings_once_for_all_that_came_in_one_turn_of_the_loop() -> 
     hub = Hub("e1", Bounds(), ScriptedUpstream())
     heard: list[int] = []
 
-    with hub.heard_by(lambda: heard.append(hub.history.end)):
+    with heard_by(hub, lambda: heard.append(hub.history.end)):
         hub.publish(logs(1, 2))
         hub.announce("live", {})
         hub.publish([log("more", BASE + 9)])
@@ -352,7 +352,7 @@ async def test_what_brings_nothing_rings_no_bell() -> None:
     hub = Hub("e1", Bounds(), ScriptedUpstream())
     heard: list[int] = []
 
-    with hub.heard_by(lambda: heard.append(1)):
+    with heard_by(hub, lambda: heard.append(1)):
         hub.publish([])
         hub.seed([], None)
         hub.frame()
@@ -370,7 +370,11 @@ async def test_a_listener_that_fails_takes_the_bell_from_nobody(caplog: pytest.L
     def broken() -> None:
         raise ZeroDivisionError
 
-    with hub.heard_by(lambda: heard.append(1)), hub.heard_by(broken), hub.heard_by(lambda: heard.append(2)):
+    with (
+        heard_by(hub, lambda: heard.append(1)),
+        heard_by(hub, broken),
+        heard_by(hub, lambda: heard.append(2)),
+    ):
         hub.publish(logs(1))
         await until(lambda: len(heard) == 2)
 
@@ -390,8 +394,8 @@ async def test_who_leaves_in_the_turn_of_the_bell_is_not_called_any_more() -> No
 
         return called
 
-    doors["a"].enter_context(hub.heard_by(listener("a", "b")))
-    doors["b"].enter_context(hub.heard_by(listener("b", "a")))
+    doors["a"].enter_context(heard_by(hub, listener("a", "b")))
+    doors["b"].enter_context(heard_by(hub, listener("b", "a")))
     hub.publish(logs(1))
     await until(lambda: bool(heard))
 
@@ -421,7 +425,7 @@ async def test_a_refusal_is_heard_by_all_and_forgotten_when_the_upstream_stands(
     refusal = UpstreamRefused("Not Authorized", Scope.ENVIRONMENT)
     heard: list[UpstreamRefused | None] = []
 
-    with hub.heard_by(lambda: heard.append(hub.refusal)):
+    with heard_by(hub, lambda: heard.append(hub.refusal)):
         hub.refused(refusal, 300.0)
         async with asyncio.timeout(DEADLINE):
             assert await hub.settled()
@@ -486,7 +490,7 @@ async def test_an_upstream_that_ends_hangs_nobody_and_is_made_anew_after_a_while
         async with hubs.joined("e1") as hub:
             await made.sink()
             heard: list[bool] = []
-            with hub.heard_by(lambda: heard.append(hub.failed)):
+            with heard_by(hub, lambda: heard.append(hub.failed)):
                 failure(made.upstreams[0].end)
 
                 assert await hub.settled(DEADLINE)

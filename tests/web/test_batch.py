@@ -14,7 +14,7 @@ from logrelay.relay.filters import EVERYTHING
 from logrelay.relay.history import Bounds, History
 from logrelay.relay.records import Notice
 from logrelay.web import frames
-from logrelay.web.frames import Form, Pages
+from logrelay.web.frames import Form, Pages, View
 
 Make = Callable[..., Any]
 DEFLATE = 15  # window bits, as aiohttp wants them
@@ -187,11 +187,13 @@ def test_a_page_is_made_once_for_each_form() -> None:
     history.append([*lines(0, 3), Notice("live", {"backfilled": 0}, BASE), *lines(3, 4)], 0.0)
     pages = Pages(history)
 
-    read = {form: pages.read(0, EVERYTHING, form) for form in Form}
+    views = {form: View(EVERYTHING, form) for form in Form}
+
+    read = {form: pages.read(0, view) for form, view in views.items()}
 
     assert {form: page.sent for form, page in read.items()} == dict.fromkeys(Form, 4)
     assert len({page.frames for page in read.values()}) == 3
-    assert all(pages.read(0, EVERYTHING, form) is page for form, page in read.items())
+    assert all(pages.read(0, views[form]) is page for form, page in read.items())
     assert [Form.wanted(batch=b, deflate=d) for b in (False, True) for d in (False, True)] == [
         Form.SINGLE,
         Form.SINGLE,

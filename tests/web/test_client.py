@@ -380,7 +380,7 @@ async def test_c2_who_never_reads_is_ended_also_when_the_log_goes_quiet(make: Ma
     limits = StreamLimits(socket=SocketLimits(send_buffer=4096, write_timeout=0.1))
     relay = await make(limits=limits)
     stuck = await relay.raw(buffer=4096)
-    await until(lambda: relay.streams.clients == 1 and relay.client._position is not None)
+    await until(lambda: relay.streams.clients == 1 and relay.client._placed)
     stuck.stall()
     client = relay.client
     while client._socket.pending < 100_000:  # more than both kernels take
@@ -388,7 +388,7 @@ async def test_c2_who_never_reads_is_ended_also_when_the_log_goes_quiet(make: Ma
 
     await relay.empty()
 
-    assert not client._behind
+    assert client._writing is None
     stuck.leave()
 
 
@@ -424,7 +424,7 @@ async def test_who_reads_slowly_but_reads_is_neither_stuck_nor_silent(make: Make
         await asyncio.sleep(0.005)
 
     assert relay.streams.clients == 1
-    assert relay.client._behind
+    assert relay.client._crowd is None
     slow.leave()
     await relay.empty()
 
@@ -489,10 +489,10 @@ async def test_a_fault_in_the_bell_hurts_only_its_own_client(
     second = await relay.joined({"services": "web"})
     read = Pages.read
 
-    def broken(self: Any, start: Any, wanted: Any, form: Any) -> Page:
-        if wanted.services == ("api",):
+    def broken(self: Any, start: Any, view: Any) -> Page:
+        if view.filter.services == ("api",):
             raise RuntimeError("broken")
-        return read(self, start, wanted, form)
+        return read(self, start, view)
 
     monkeypatch.setattr(Pages, "read", broken)
     relay.sink.publish([line(1, service="web")])
@@ -566,9 +566,9 @@ async def test_equal_filters_share_what_is_read(make: Make, monkeypatch: pytest.
     made = []
     make_page = Pages._make
 
-    def counted(self: Any, start: Any, wanted: Any, form: Any) -> Page:
-        made.append((start, wanted))
-        return make_page(self, start, wanted, form)
+    def counted(self: Any, start: Any, view: Any) -> Page:
+        made.append((start, view))
+        return make_page(self, start, view)
 
     monkeypatch.setattr(Pages, "_make", counted)
     relay.sink.publish(lines(0, 5))
@@ -584,7 +584,7 @@ async def test_a_filter_that_lets_nothing_through_does_not_hold_up_the_loop(make
     peer = await relay.connect({"lastId": line(0).id, "search": "needle"})
     await peer.status("connected")
     turns = 0
-    while relay.client._behind:
+    while relay.client._crowd is None:
         turns += 1
         await asyncio.sleep(0)
     relay.sink.publish([line(12_001, "needle")])

@@ -9,7 +9,9 @@ from logrelay.relay.filters import Filter
 from logrelay.relay.history import Bounds, History
 from logrelay.relay.records import Notice
 from logrelay.web import frames
-from logrelay.web.frames import Pages
+from logrelay.web.frames import Pages, View
+
+EVERYONES = View(Filter())
 
 
 def payloads(ready: bytes) -> list[bytes]:
@@ -48,8 +50,8 @@ def test_a_page_has_what_the_filter_lets_through_and_all_notices() -> None:
     )
     pages = Pages(history)
 
-    page = pages.read(0, Filter.parse(search="two"))
-    every = pages.read(0, Filter())
+    page = pages.read(0, View(Filter.parse(search="two")))
+    every = pages.read(0, EVERYONES)
 
     assert messages(page.frames) == ["live", "two"]
     assert (page.end, page.sent) == (4, 1)
@@ -57,14 +59,16 @@ def test_a_page_has_what_the_filter_lets_through_and_all_notices() -> None:
     assert messages(every.frames) == ["one", "live", "two", "three"]
 
 
-def test_equal_reads_by_equal_filters_are_made_once() -> None:
+def test_equal_reads_by_one_view_are_made_once() -> None:
     history = History()
     history.append(lines(0, 3), 0.0)
     pages = Pages(history)
 
-    first = pages.read(0, Filter.parse(["api"], "line"))
-    second = pages.read(0, Filter.parse(["api"], "line"))
-    other = pages.read(0, Filter.parse(["api"], "lines"))
+    view = View(Filter.parse(["api"], "line"))
+
+    first = pages.read(0, view)
+    second = pages.read(0, view)
+    other = pages.read(0, View(Filter.parse(["api"], "lines")))
 
     assert first is second
     assert other is not first
@@ -75,29 +79,29 @@ def test_a_longer_history_is_read_anew() -> None:
     history = History()
     history.append(lines(0, 1), 0.0)
     pages = Pages(history)
-    first = pages.read(0, Filter())
+    first = pages.read(0, EVERYONES)
     history.append(lines(1, 2), 0.0)
 
-    assert pages.read(0, Filter()).end == first.end + 1
+    assert pages.read(0, EVERYONES).end == first.end + 1
 
 
 def test_a_page_that_has_been_evicted_is_not_given_from_memory() -> None:
     history = History()
     history.append(lines(0, 10), 0.0)
     pages = Pages(history)
-    pages.read(0, Filter())
+    pages.read(0, EVERYONES)
     history.shrink(0)
 
     with pytest.raises(IndexError):
-        pages.read(0, Filter())
-    assert messages(pages.read(9, Filter()).frames) == ["line 9"]
+        pages.read(0, EVERYONES)
+    assert messages(pages.read(9, EVERYONES).frames) == ["line 9"]
 
 
 def test_a_page_of_notices_only_has_no_last_record() -> None:
     history = History()
     history.append([Notice("live", {"backfilled": 0}, BASE)], 0.0)
 
-    page = Pages(history).read(0, Filter())
+    page = Pages(history).read(0, EVERYONES)
 
     assert (page.last_id, page.last_ns, page.sent, page.end) == (None, None, 0, 1)
 
@@ -109,7 +113,7 @@ def test_what_is_kept_for_others_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     pages = Pages(history)
 
     for start in range(90):
-        pages.read(start, Filter())
+        pages.read(start, EVERYONES)
 
     assert pages._bytes < 2000 + 100 * 400
     assert len(pages._made) < 3

@@ -322,7 +322,7 @@ async def test_the_seam_has_no_hole_and_no_repeat(make: Make, seed: Any, latenes
     )
     outcome = (await peer.status("connected"))["resume"]["outcome"]
 
-    await until(lambda: relay.client._position is not None)
+    await until(lambda: relay.client._placed)
     found = await got(peer, relay, after=now + 1000)
 
     assert outcome == "backfilled"
