@@ -289,8 +289,9 @@ class Reader:
         anchor = visit.anchor
         if anchor is None:
             return False
-        if before >= anchor.got:
-            return True  # it came after what the reader resumed from
+        resumed = self.got[anchor.got - 1].key if anchor.got else None
+        if before >= next((at for at, got in enumerate(self.got) if got.key == resumed), 0):
+            return True  # it came after what the reader resumed from, when that came first
         if place.hidden and not self.visits[self.got[before].visit].exact:
             return (
                 True  # a fetch had brought it; to the relay it arrived when it was found, after the last id
