@@ -143,6 +143,7 @@ def _hubs(settings: Settings, gateway: Gateway) -> Hubs:
             seconds=settings.history_seconds,
         ),
         linger=settings.linger_seconds,
+        coalesce=settings.coalesce_seconds,
         refusal_linger=settings.refused_seconds,
     )
 

@@ -245,6 +245,12 @@ class Settings:
     overlap_seconds: float = _setting(
         "LOGRELAY_OVERLAP_SECONDS", _seconds(0, 3600), 30.0, "how far a resubscription reaches back"
     )
+    coalesce_seconds: float = _setting(
+        "LOGRELAY_COALESCE_SECONDS",
+        _seconds(0, 1),
+        0.0,
+        "least time from one batch to clients to the next; the first after a pause goes at once",
+    )
     heartbeat_seconds: float = _setting(
         "LOGRELAY_HEARTBEAT_SECONDS", _seconds(0.05, 3600), 25.0, "between two heartbeat messages"
     )

@@ -3,8 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-
-import attrs
+from typing import NamedTuple
 
 from logrelay.railway.pages import PAGE_SIZE, Stamped
 from logrelay.relay import records, timestamps
@@ -17,6 +16,7 @@ _MOST_REMEMBERED = 500_000  # identities, whatever the windows are
 _BEFORE_ALL = -1  # ns; before any stamp that rows.stamped lets through
 
 # Railway says so itself, in the log, when it drops lines (facts.md section 9).
+_DROPPING = "Messages dropped: "
 _DROPPED = re.compile(
     r"Railway rate limit of \d+ logs/sec reached for replica\b.*Messages dropped: (\d{1,18})\b"
 )
@@ -24,8 +24,7 @@ _DROPPED = re.compile(
 Name = Callable[[str | None], str | None]
 
 
-@attrs.frozen
-class New:
+class New(NamedTuple):
     """A row that has not been seen before, and the id that it gets."""
 
     ns: int
@@ -103,9 +102,13 @@ class Intake:
     def entries(self, new: Iterable[New]) -> list[Entry]:
         """New rows as records, in order, with a gap after each that says that Railway dropped some."""
         made: list[Entry] = []
+        high = self._high
         for row in new:
-            made += self._made(row, late=row.ns < self._high)
-            self._high = max(self._high, row.ns)
+            made.append(self._record(row, late=row.ns < high))
+            if _DROPPING in row.content.message:
+                made += _dropped(row)
+            high = max(high, row.ns)
+        self._high = high
         if made:
             # A stamp in our future must not move the watermark past rows that are still to come; should our clock be
             # slow instead, the resubscription only reaches further back.
@@ -121,27 +124,20 @@ class Intake:
         made: list[Entry] = []
         for (ns, content), identity in zip(frame, ids, strict=True):
             if identity is not None:
-                made += self._made(New(ns, content, identity), late=False)
+                row = New(ns, content, identity)
+                made += [self._record(row, late=False), *_dropped(row)]
         return made
 
-    def _made(self, row: New, *, late: bool) -> Iterator[Entry]:
-        """A row's record, and the gap after it where the row says that Railway dropped some."""
-        yield self._record(row, late=late)
-        dropped = _dropped(row.content)
-        if dropped:
-            yield gap("upstream_dropped", row.ns, row.ns, dropped)
-
     def _record(self, row: New, *, late: bool) -> LogRecord:
-        name = self._name(row.content.service_id)
-        return records.record(row.content, row.id, row.ns, service_name=name, late=late)
+        content = row.content
+        return records.record(content, row.id, row.ns, service_name=self._name(content.service_id), late=late)
 
 
-def _dropped(content: Content) -> int:
-    """How many lines Railway says here that it dropped; the word of its own line only."""
-    if "Messages dropped: " not in content.message:
-        return 0
-    match = _DROPPED.match(content.message)
-    return int(match[1]) if match else 0
+def _dropped(row: New) -> list[Notice]:
+    """The gap where a row says that Railway dropped lines; the word of its own line only."""
+    match = _DROPPED.match(row.content.message)
+    count = int(match[1]) if match else 0
+    return [gap("upstream_dropped", row.ns, row.ns, count)] if count else []
 
 
 def truncated(size: int, new: int) -> bool:

@@ -5,6 +5,7 @@ Knows no wire: the upstream is handed in, clients listen by a plain callable.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
@@ -34,6 +35,7 @@ class Hub:
         upstream: Upstream,
         *,
         failure_delay: float = 30.0,  # seconds before an upstream that failed by our fault may be made anew
+        coalesce: float = 0.0,  # seconds from one bell to the next, at least
     ) -> None:
         self.environment_id = environment_id
         self.history = History(bounds)
@@ -46,6 +48,9 @@ class Hub:
         self._past = Past(upstream.past, PastBounds(bytes=bounds.bytes // 2))
         self._listeners: set[Listener] = set()
         self._ringing = False
+        self._coalesce = coalesce
+        self._rang = -math.inf  # of the loop's clock
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._failure_delay = failure_delay
         self._retry_at = 0.0  # of the loop's clock; when a refused upstream is tried again
         self._stopped = False
@@ -127,10 +132,18 @@ class Hub:
     def _ring(self) -> None:
         if not self._ringing:
             self._ringing = True
-            asyncio.get_running_loop().call_soon(self._rung)
+            if self._loop is None:  # asked for once: before Python 3.12 it costs a system call
+                self._loop = asyncio.get_running_loop()
+            wait = self._coalesce and self._rang + self._coalesce - self._loop.time()
+            if wait > 0:
+                self._loop.call_later(wait, self._rung)
+            else:
+                self._loop.call_soon(self._rung)
 
     def _rung(self) -> None:
         self._ringing = False
+        if self._coalesce and self._loop is not None:
+            self._rang = self._loop.time()
         for listener in tuple(self._listeners):
             if listener not in self._listeners:
                 continue  # it left in this very turn
@@ -241,6 +254,7 @@ class Hubs:
         *,
         bounds: Bounds | None = None,
         linger: float = 30.0,  # seconds
+        coalesce: float = 0.0,  # seconds from one bell of a hub to the next, at least
         refusal_linger: float = 300.0,  # seconds; a refused upstream isn't asked again before
         failure_delay: float = 30.0,  # seconds; nor is one that failed by our fault made anew before
     ) -> None:
@@ -249,6 +263,7 @@ class Hubs:
         self._linger = linger
         self._refusal_linger = refusal_linger
         self._failure_delay = failure_delay
+        self._coalesce = coalesce
         self._hubs: dict[str, Hub] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._stopping: set[asyncio.Task[None]] = set()
@@ -272,7 +287,13 @@ class Hubs:
         hub = self._hubs.get(environment_id)
         if hub is None or (hub.failed and not hub.wait):
             upstream = self._make_upstream(environment_id)
-            hub = Hub(environment_id, self._bounds, upstream, failure_delay=self._failure_delay)
+            hub = Hub(
+                environment_id,
+                self._bounds,
+                upstream,
+                failure_delay=self._failure_delay,
+                coalesce=self._coalesce,
+            )
             self._hubs[environment_id] = hub
             hub.start()
         timer = self._timers.pop(environment_id, None)

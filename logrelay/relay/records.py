@@ -11,6 +11,7 @@ import msgspec
 from logrelay.relay import timestamps
 
 MESSAGE_LIMIT = 65_536  # bytes of UTF-8; a longer message is cut (protocol.md section 2, `truncated`)
+_SURELY_WHOLE = MESSAGE_LIMIT // 4  # characters; none takes more than four bytes
 ATTRIBUTES_LIMIT = 65_536  # bytes of JSON text of all attributes together
 DEPTH_LIMIT = 64  # levels of an attribute's value; what is nested deeper stays text
 _RECORD_COST = 320  # bytes, measured: the struct, its id and stamp, and its places in the history's indexes
@@ -181,8 +182,6 @@ def plain(message: str) -> str:
 
 def _cut(message: str) -> tuple[str, int]:
     """The message cut to the limit at a character's border, and its original size in bytes (-1: not cut)."""
-    if len(message) * 4 <= MESSAGE_LIMIT:
-        return message, -1
     raw = message.encode()
     if len(raw) <= MESSAGE_LIMIT:
         return message, -1
@@ -190,7 +189,7 @@ def _cut(message: str) -> tuple[str, int]:
 
 
 def _cleaned(text: str | None) -> str | None:
-    return None if text is None else clean(text)
+    return text if text is None or text.isascii() else clean(text)
 
 
 def _weight(text: str) -> int:
@@ -244,16 +243,19 @@ def record(
 
     `identity` is the record's id, ordinal included. Raises nothing, whatever the row says.
     """
-    cleaned = clean(content.message)
-    message, size = _cut(cleaned)
+    message = cleaned = clean(content.message)
+    size = -1
+    if len(cleaned) > _SURELY_WHOLE:
+        message, size = _cut(cleaned)
     attributes, fewer = _values(content.attributes)
     if fewer and size < 0:
         size = _weight(cleaned)
     service_id, service_name = _cleaned(content.service_id), _cleaned(service_name)
+    timestamp = content.timestamp
     severity = severity_of(content.severity)
     wire = _Wire(
         id=identity,
-        timestamp=clean(content.timestamp),
+        timestamp=timestamp if timestamp.isascii() else clean(timestamp),
         severity=severity,
         message=message,
         service_id=service_id,

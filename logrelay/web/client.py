@@ -274,17 +274,17 @@ class Client:
 
     def take(self, page: Page) -> bool:
         """See Member."""
-        if self._socket.full:
+        if self._placing is not None:
+            return self._take_fresh(page, self._placing)
+        if not self._socket.offer(page.frames):
             return False
-        if self._placing is None:
-            self._socket.write(page.frames)
-            self.sent += page.sent
-        else:
-            self._send_fresh(page, self._placing)
+        self.sent += page.sent
         return True
 
-    def _send_fresh(self, page: Page, placing: Placing) -> None:
-        """Send what of a page the client hasn't got by its resume already."""
+    def _take_fresh(self, page: Page, placing: Placing) -> bool:
+        """Take what of a page the client hasn't got by its resume already."""
+        if self._socket.full:
+            return False
         fresh = placing.fresh(self._hub.history, self._position.number, page.end)
         if fresh is None:
             self._socket.write(page.frames)
@@ -293,6 +293,7 @@ class Client:
             self._write([entry for entry in fresh if passes(entry, self._view.filter)])
         if not placing.already:
             self._placing = None
+        return True
 
     def _advance(self) -> bool:
         """Move the client's own position as far as the socket takes it, a few pages at most; whether it is up to date.

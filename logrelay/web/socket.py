@@ -37,6 +37,7 @@ class Socket:
     """An upgraded connection."""
 
     __slots__ = (
+        "_high",
         "_limits",
         "_loop",
         "_recent",
@@ -60,6 +61,7 @@ class Socket:
         if transport is None:
             raise ConnectionResetError("the client has left")
         self._transport = transport
+        self._high = transport.get_write_buffer_limits()[1]
         self.response = response
         self._writer = writer
         self._limits = limits
@@ -122,13 +124,23 @@ class Socket:
     @property
     def full(self) -> bool:
         """Whether the next write should wait for `writable`."""
-        return self.pending > self._transport.get_write_buffer_limits()[1]  # as asyncio judges when to pause
+        return self.pending > self._high  # as asyncio judges when to pause
 
     def write(self, ready: bytes) -> None:
         """Write ready-made frames; never waits. After the close frame nothing is written any more."""
         if ready and not self.response.closed and not self._transport.is_closing():
             self.written += len(ready)
             self._transport.write(ready)
+
+    def offer(self, ready: bytes) -> bool:
+        """Write ready-made frames, unless the socket is full; whether it wasn't. Quick: once a client and batch."""
+        transport = self._transport
+        if transport.get_write_buffer_size() > self._high:
+            return False
+        if not self.response.closed and not transport.is_closing():
+            self.written += len(ready)
+            transport.write(ready)
+        return True
 
     def send(self, payload: bytes) -> None:
         """Write one text message."""

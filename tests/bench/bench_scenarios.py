@@ -237,7 +237,7 @@ def _each(run: Measured) -> float:
 
 def coalesce(bench: Bench) -> None:
     """Scenario a with batches gathered for ten milliseconds."""
-    gathering = with_settings(bench.ours, {"LOGRELAY_COALESCE_MS": "10"})
+    gathering = with_settings(bench.ours, {"LOGRELAY_COALESCE_SECONDS": "0.01"})
     plan = Plan(100, 1000, 10, bench.seconds)
     pairs = [
         (bench.once("coalesce 0 ms", bench.ours, plan), bench.once("coalesce 10 ms", gathering, plan))

@@ -402,6 +402,27 @@ async def test_who_leaves_in_the_turn_of_the_bell_is_not_called_any_more() -> No
     assert len(heard) == 1
 
 
+@pytest.mark.looptime
+async def test_bells_may_be_kept_apart_but_the_first_after_a_pause_rings_at_once() -> None:
+    loop = asyncio.get_running_loop()
+    hub = Hub("e1", Bounds(), ScriptedUpstream(), coalesce=0.25)
+    heard: list[tuple[float, int]] = []
+    began = loop.time()
+
+    with heard_by(hub, lambda: heard.append((loop.time() - began, hub.history.end))):
+        for n in range(10):
+            hub.publish([log("line", BASE + n)])
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(1.0)
+        hub.publish([log("line", BASE + 99)])
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    times = [round(at, 3) for at, _ in heard]
+    assert times == [0.0, 0.25, 0.5, 0.75, 1.0, 2.0]
+    assert [end for _, end in heard] == [1, 3, 5, 8, 10, 11]
+
+
 # -- settling and refusals -----------------------------------------------------------------------------------
 
 
