@@ -3,7 +3,8 @@
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from logrelay.railway.pages import PAGE_SIZE, Stamped
 from logrelay.relay import records, timestamps
@@ -24,7 +25,7 @@ _DROPPED = re.compile(
 Name = Callable[[str | None], str | None]
 
 
-class New(NamedTuple):
+class New(msgspec.Struct, frozen=True, gc=False):
     """A row that has not been seen before, and the id that it gets."""
 
     ns: int
@@ -92,7 +93,7 @@ class Intake:
 
     def unseen(self, frame: Sequence[Stamped], here: dict[str, int] | None = None) -> list[New]:
         """The rows of one frame that are new; they count as seen from now on."""
-        ids = self._identities.unseen((records.key(content, ns) for ns, content in frame), here)
+        ids = self._identities.unseen([records.key(content, ns) for ns, content in frame], here)
         return [
             New(ns, content, identity)
             for (ns, content), identity in zip(frame, ids, strict=True)
@@ -130,7 +131,8 @@ class Intake:
 
     def _record(self, row: New, *, late: bool) -> LogRecord:
         content = row.content
-        return records.record(content, row.id, row.ns, service_name=self._name(content.service_id), late=late)
+        name = self._name(content.service_id)
+        return records.record(content, row.id, row.ns, service_name=name, late=late)
 
 
 def _dropped(row: New) -> list[Notice]:

@@ -36,13 +36,13 @@ class Row(msgspec.Struct, gc=False):
         tags = self.tags or _NO_TAGS
         # Ids are sent on as they are, so a lone surrogate in one would make a record that can't be encoded.
         return Content(
-            timestamp=self.timestamp,
-            message=self.message,
-            severity=self.severity,
-            service_id=_shared(tags.service_id),
-            deployment_id=_cleaned(tags.deployment_id),
-            instance_id=_cleaned(tags.deployment_instance_id),
-            attributes=tuple((attribute.key, attribute.value) for attribute in self.attributes),
+            self.timestamp,
+            self.message,
+            self.severity,
+            _shared(tags.service_id),
+            _cleaned(tags.deployment_id),
+            _cleaned(tags.deployment_instance_id),
+            tuple([(attribute.key, attribute.value) for attribute in self.attributes]),
         )
 
 
@@ -52,12 +52,12 @@ _LAST_NS = 2**63  # a history keeps stamps in 64 bits; its end is in the year 22
 
 
 def _cleaned(text: str | None) -> str | None:
-    return None if text is None else clean(text)
+    return text if text is None or text.isascii() else clean(text)
 
 
 def _shared(text: str | None) -> str | None:
     """The same, one for all rows: a history has few services and many records of each."""
-    return None if text is None else sys.intern(clean(text))
+    return None if text is None else sys.intern(text if text.isascii() else clean(text))
 
 
 class _Data(msgspec.Struct, rename="camel"):

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -197,8 +197,10 @@ def _weight(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
-def _values(attributes: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], bool]:
+def _values(attributes: Sequence[tuple[str, str]]) -> tuple[dict[str, Any], bool]:
     """Attributes as real JSON values, and whether some had to be left out for their size."""
+    if sum([len(name) + len(text) for name, text in attributes]) <= ATTRIBUTES_LIMIT // 4:
+        return {name if name.isascii() else clean(name): _value(text) for name, text in attributes}, False
     values: dict[str, Any] = {}
     room = ATTRIBUTES_LIMIT
     cut = False
@@ -251,28 +253,22 @@ def record(
     if fewer and size < 0:
         size = _weight(cleaned)
     service_id, service_name = _cleaned(content.service_id), _cleaned(service_name)
-    timestamp = content.timestamp
-    severity = severity_of(content.severity)
+    timestamp, severity = content.timestamp, severity_of(content.severity)
+    # By position: names would take as long as the encoding.
     wire = _Wire(
-        id=identity,
-        timestamp=timestamp if timestamp.isascii() else clean(timestamp),
-        severity=severity,
-        message=message,
-        service_id=service_id,
-        service_name=service_name,
-        deployment_id=_cleaned(content.deployment_id),
-        instance_id=_cleaned(content.instance_id),
-        attributes=attributes,
-        late=late,
-        truncated=size >= 0,
-        size=size,
+        identity,
+        timestamp if timestamp.isascii() else clean(timestamp),
+        severity,
+        message,
+        service_id,
+        service_name,
+        _cleaned(content.deployment_id),
+        _cleaned(content.instance_id),
+        attributes,
+        late,
+        size >= 0,
+        size,
     )
-    return LogRecord(
-        id=identity,
-        ns=ns,
-        service_id=service_id,
-        service_name=service_name,
-        severity=severity,
-        # The encoder's own bytes keep the room that it had taken in advance, up to half as much again.
-        encoded=bytes(memoryview(_encoder.encode(wire))),
-    )
+    # The encoder's own bytes keep the room that it had taken in advance, up to half as much again.
+    encoded = bytes(memoryview(_encoder.encode(wire)))
+    return LogRecord(identity, ns, service_id, service_name, severity, encoded)
