@@ -68,8 +68,8 @@ MUTATIONS = (
     Mutation(
         "de-duplication: the history takes an id once",
         "logrelay/relay/history.py",
-        "elif self._among(entry.id, self.stamped(ns)) is None:",
-        "elif self._among(entry.id, self.stamped(ns)) != -1:",
+        "elif self._number(entry.id, ns) is None:",
+        "elif self._number(entry.id, ns) != -1:",
         ["tests/relay/test_history.py", SYSTEM],
     ),
     Mutation(

@@ -191,11 +191,15 @@ class Delivery:
     # -- a second look, see reread.Delivery ---------------------------------------------------------------------
 
     def span(self) -> tuple[int, int] | None:
-        """The last window before the newest row that came; none where nothing has come since it was last asked."""
+        """The last window before the newest row that came; none where nothing has come since the last look."""
         if not self.standing or self._arrived is None:
             return None
-        end, self._arrived = self._arrived, None
-        return self._intake.again_from(end), end
+        return self._intake.again_from(self._arrived), self._arrived
+
+    def looked(self, end_ns: int) -> None:
+        """That window has been read again."""
+        if self._arrived == end_ns:
+            self._arrived = None
 
     async def name(self, page: Page) -> None:
         """See that the services of a page have names."""

@@ -25,7 +25,10 @@ class Delivery(Protocol):
     turn: asyncio.Lock  # held while rows are being delivered
 
     def span(self) -> tuple[int, int] | None:
-        """What to read again, both ends included; None where no rows have come since the last time."""
+        """What to read again, both ends included; None where no rows have come since the last whole look."""
+
+    def looked(self, end_ns: int) -> None:
+        """All up to `end_ns` has been read again."""
 
     async def name(self, page: Page) -> None:
         """See that the services of a page have names."""
@@ -64,7 +67,6 @@ class Reread:
             if self._due is None:
                 self._due = loop.time() + self.spread(self.every)
             await asyncio.sleep(self._due - loop.time())
-            self._due = None
             try:
                 await self._look()
             except UpstreamError as error:
@@ -72,6 +74,7 @@ class Reread:
             except Exception:
                 # The stream goes on without a second look; it must not end because of one.
                 logger.exception("reading again failed")
+            self._due = None  # a look that a loss has cut is due at once when the subscription stands again
 
     async def _look(self) -> None:
         span = self.delivery.span() if self.budget.plenty else None
@@ -83,6 +86,7 @@ class Reread:
             await self.delivery.name(page)
             async with self.delivery.turn:  # a frame whose hole is being filled comes first
                 found += self.delivery.add(page)
+        self.delivery.looked(span[1])
         if found:
             logger.info("rows found that the subscription had passed over", extra={"count": found})
 

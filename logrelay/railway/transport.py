@@ -29,6 +29,7 @@ from logrelay.railway.verdicts import Kind, Verdict
 logger = logging.getLogger(__name__)
 
 TURN = 0.01  # seconds of uninterrupted work, after which others get their turn
+_INEXACT = 1 / 16  # by which part of its time a silence may be judged too early
 SUBPROTOCOL = "graphql-transport-ws"
 _HELLO = (rows.Ack, rows.Ping, rows.Pong)
 
@@ -98,6 +99,8 @@ class LogTransport(AIOHTTPWebsocketsTransport):
         )
         self._timeouts = timeouts
         self._max_waiting = max_waiting_bytes
+        self._silence: asyncio.Timeout | None = None  # ends the reading when nothing has come for too long
+        self._put_off = 0.0  # of the loop's clock: when that was set last
         self._turn = 0.0
         self._waiting = 0  # bytes of frames that nobody has taken yet
         self._room = asyncio.Event()
@@ -132,14 +135,14 @@ class LogTransport(AIOHTTPWebsocketsTransport):
         socket = self.adapter.websocket
         if socket is None:
             raise TransportConnectionFailed("the socket is closed")
-        await self._room.wait()
+        if not self._room.is_set():
+            self._judge_silence(None)  # it is ours
+            await self._room.wait()
         while True:
-            try:
-                # A peer that sends its bytes one by one is alive; one that never ends a message isn't (U18).
-                message = await socket.receive(timeout=self._timeouts.message)
-            except TimeoutError as error:
-                self.misread = Verdict(Kind.TRANSIENT, "Railway sent no whole message for too long")
-                raise TransportConnectionFailed("no whole message") from error
+            now = asyncio.get_running_loop().time()
+            if now > self._put_off + self._timeouts.message * _INEXACT:
+                self._judge_silence(now)
+            message = await socket.receive()
             if message.type is aiohttp.WSMsgType.PING:
                 with contextlib.suppress(OSError):  # whether the socket is gone, the next receive says
                     await socket.pong(message.data)
@@ -156,10 +159,24 @@ class LogTransport(AIOHTTPWebsocketsTransport):
         self.close_code = socket.close_code
         raise TransportConnectionFailed("the socket was closed")
 
+    def _judge_silence(self, now: float | None) -> None:
+        """From `now` on there may be silence for so long; None: for ever.
+
+        A peer that sends its bytes one by one is alive; one that never ends a message isn't (faults.md U18). A timeout
+        for each message would cost as much as the rest of receiving it.
+        """
+        if self._silence is not None:
+            self._silence.reschedule(None if now is None else now + self._timeouts.message)
+            self._put_off = 0.0 if now is None else now
+
     async def _receive_data_loop(self) -> None:
         # In gql, an exception that isn't its own ends this task in silence, and subscriptions wait for ever.
         try:
-            await super()._receive_data_loop()
+            async with asyncio.timeout(None) as self._silence:
+                await super()._receive_data_loop()
+        except TimeoutError:
+            self.misread = Verdict(Kind.TRANSIENT, "Railway sent no whole message for too long")
+            await self._fail(TransportConnectionFailed("no whole message"), clean_close=False)
         except Exception as error:  # noqa: BLE001 whatever it is, listeners must hear of it
             if not isinstance(error, TransportError):
                 logger.error("message not understood", extra={"kind": type(error).__name__})  # noqa: TRY400 no text

@@ -73,6 +73,8 @@ class Filter:
             return False
         if self._wanted and not self._serves(record):
             return False
+        if not self._terms:
+            return True
         text = record.text
         return all((term.needle in text) is not term.absent for term in self._terms)
 

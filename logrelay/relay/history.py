@@ -19,6 +19,8 @@ from logrelay.relay.records import Entry, LogRecord, Notice
 _BEFORE_ALL = -(1 << 63)  # before any stamp
 _LOWEST, _HIGHEST = _BEFORE_ALL + 1, (1 << 63) - 1
 _STAMP = len("2026-11-23T03:21:30.033333123Z")
+_FEW = 32  # records with one stamp, which are looked through one by one
+_MOST_TIED = 8  # stamps of more, whose records are kept by their ids
 _GONE_NOTICES = 4096  # that are remembered; some 2 MB
 _AGE_STEPS = 256  # age is measured in steps of the limit's 256th part
 
@@ -55,6 +57,8 @@ class History:
         # All records' stamps in order, each with its number; evicted ones stay until the next compaction.
         self._stamps = array("q")
         self._stamped = array("q")
+        # Where many records have one stamp: their numbers by their ids.
+        self._tied: dict[int, dict[str, int]] = {}
         # The last notices that were evicted, by number: who has been overrun is told them all the same.
         self._gone_notices: deque[tuple[int, Notice]] = deque(maxlen=_GONE_NOTICES)
         # (end after some batches, when the last of them came, when the first)
@@ -92,8 +96,8 @@ class History:
                     high = ns
                     self._stamps.append(ns)
                     self._stamped.append(number)
-                elif self._among(entry.id, self.stamped(ns)) is None:
-                    self._index(ns, number)
+                elif self._number(entry.id, ns) is None:
+                    self._index(entry.id, ns, number)
                 else:
                     continue
             self._entries.append(entry)
@@ -112,20 +116,23 @@ class History:
             _, _, began = self._arrivals.pop()
         self._arrivals.append((self.end, now, began))
 
-    def _index(self, ns: int, number: int) -> None:
+    def _index(self, identity: str, ns: int, number: int) -> None:
         place = bisect.bisect_right(self._stamps, ns)
         self._stamps.insert(place, ns)
         self._stamped.insert(place, number)
+        if ns in self._tied:
+            self._tied[ns][identity] = number
 
     def evict(self, now: float) -> None:
         """Drop the oldest entries beyond the bounds."""
-        while len(self) > self._bounds.records or (self._bytes > self._bounds.bytes and len(self) > 1):
-            self._drop_first()
-        newest = self.end - min(self._bounds.keep, self._bounds.records)
-        while self._arrivals and self._arrivals[0][1] <= now - self._bounds.seconds:
+        bounds = self._bounds
+        if self.end - self.first > bounds.records:
+            self._drop(self.end - bounds.records)
+        self._drop_bytes(bounds.bytes)
+        newest = self.end - min(bounds.keep, bounds.records)
+        while self._arrivals and self._arrivals[0][1] <= now - bounds.seconds:
             border = self._arrivals[0][0]
-            while self.first < min(border, newest):
-                self._drop_first()
+            self._drop(min(border, newest))
             if border > newest:
                 break
             self._arrivals.popleft()
@@ -134,12 +141,15 @@ class History:
     def shrink(self, room: int) -> int:
         """Drop the oldest entries until they take at most `room` bytes, because memory is short; how many."""
         first = self.first
-        while self._bytes > room and len(self) > 1:
-            self._drop_first()
+        self._drop_bytes(room)
         self._tidy()
         if self.first > first:
             self._compact()
         return self.first - first
+
+    def _drop_bytes(self, room: int) -> None:
+        while self._bytes > room and self.end - self.first > 1:
+            self._drop(self.first + 1)
 
     def _tidy(self) -> None:
         while self._arrivals and self._arrivals[0][0] <= self.first:
@@ -147,21 +157,24 @@ class History:
         if self.first - self._offset > max(1024, len(self)):
             self._compact()
 
-    def _drop_first(self) -> None:
-        place = self.first - self._offset
-        entry = self._entries[place]
-        self._entries[place] = None
-        self.first += 1
-        if entry is None:  # pragma: no cover - every entry from `first` on is there
-            return
-        self._bytes -= entry.cost
-        if isinstance(entry, LogRecord):
-            self.floor_ns = entry.ns if self.floor_ns is None else max(self.floor_ns, entry.ns)
-        else:
-            self._gone_notices.append((self.first - 1, entry))
+    def _drop(self, number: int) -> None:
+        """Drop all entries before a number."""
+        floor = self.floor_ns
+        for place in range(self.first - self._offset, number - self._offset):
+            entry = self._entries[place]
+            self._entries[place] = None
+            assert entry is not None  # noqa: S101 every entry from `first` on is there
+            self._bytes -= entry.cost
+            if not isinstance(entry, LogRecord):
+                self._gone_notices.append((place + self._offset, entry))
+            elif floor is None or entry.ns > floor:
+                floor = entry.ns
+        self.floor_ns = floor
+        self.first = max(self.first, number)
 
     def _compact(self) -> None:
         gone = self.first - self._offset
+        self._tied.clear()
         del self._entries[:gone]
         del self._highs[:gone]
         self._offset = self.first
@@ -219,21 +232,39 @@ class History:
             ns = timestamps.parse(identity[:_STAMP])
         except ValueError:
             return None
-        return self._among(identity, self.stamped(ns))
+        return self._number(identity, _indexed(ns))
 
-    def _among(self, identity: str, numbers: Iterable[int]) -> int | None:
-        for number in numbers:
+    def _number(self, identity: str, ns: int) -> int | None:
+        low, high = self._among(ns)
+        if high - low > _FEW:
+            number = self._ties(ns, low, high).get(identity, -1)
+            return number if number >= self.first else None
+        for number in self._stamped[low:high]:
             entry = self._entries[number - self._offset]
             if isinstance(entry, LogRecord) and entry.id == identity:
                 return number
         return None
 
-    def stamped(self, ns: int) -> Sequence[int]:
-        """The numbers of the records with exactly this stamp, in order of arrival."""
-        ns = _indexed(ns)
+    def _ties(self, ns: int, low: int, high: int) -> dict[str, int]:
+        """The numbers of many records with one stamp, by their ids; kept, because who asks for one asks for others."""
+        ties = self._tied.get(ns)
+        if ties is None:
+            numbered = [(number, self._entries[number - self._offset]) for number in self._stamped[low:high]]
+            ties = {entry.id: number for number, entry in numbered if isinstance(entry, LogRecord)}
+            if len(self._tied) >= _MOST_TIED:
+                del self._tied[next(iter(self._tied))]
+            self._tied[ns] = ties
+        return ties
+
+    def _among(self, ns: int) -> tuple[int, int]:
+        """Where in the index the records with exactly this stamp stand that are still here."""
         low = bisect.bisect_left(self._stamps, ns)
         high = bisect.bisect_right(self._stamps, ns, low)
-        low = bisect.bisect_left(self._stamped, self.first, low, high)
+        return bisect.bisect_left(self._stamped, self.first, low, high), high
+
+    def stamped(self, ns: int) -> Sequence[int]:
+        """The numbers of the records with exactly this stamp, in order of arrival."""
+        low, high = self._among(_indexed(ns))
         return self._stamped[low:high]
 
     def after(self, ns: int) -> int:

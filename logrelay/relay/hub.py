@@ -134,9 +134,9 @@ class Hub:
             self._ringing = True
             if self._loop is None:  # asked for once: before Python 3.12 it costs a system call
                 self._loop = asyncio.get_running_loop()
-            wait = self._coalesce and self._rang + self._coalesce - self._loop.time()
-            if wait > 0:
-                self._loop.call_later(wait, self._rung)
+            due = self._rang + self._coalesce
+            if self._coalesce and due > self._loop.time():
+                self._loop.call_at(due, self._rung)
             else:
                 self._loop.call_soon(self._rung)
 

@@ -16,6 +16,8 @@ from logrelay.web import protocol
 
 logger = logging.getLogger(__name__)
 
+_WINDOW = "server_max_window_bits"
+
 _CODES = {
     400: ("bad_request", "the request is not understood"),
     403: ("forbidden", "this is not allowed here"),
@@ -72,13 +74,15 @@ async def plain_errors(
         return of_status(500)
 
 
-async def finish(_: web.BaseRequest, response: web.StreamResponse) -> None:
+async def finish(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """What every answer carries."""
     if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
         response.headers[hdrs.SERVER] = _ALWAYS[hdrs.SERVER]
         agreed = response.headers.get(hdrs.SEC_WEBSOCKET_EXTENSIONS)
         if agreed is not None:
-            response.headers[hdrs.SEC_WEBSOCKET_EXTENSIONS] = _without_takeover(agreed)
+            response.headers[hdrs.SEC_WEBSOCKET_EXTENSIONS] = _without_takeover(
+                agreed, request.headers.get(hdrs.SEC_WEBSOCKET_EXTENSIONS, "")
+            )
         return
     response.headers.update(_ALWAYS)
     # aiohttp-cors answers by Origin but doesn't say so (libraries.md 4.4).
@@ -87,14 +91,17 @@ async def finish(_: web.BaseRequest, response: web.StreamResponse) -> None:
         response.headers[hdrs.VARY] = ", ".join([*vary, "Origin"])
 
 
-def _without_takeover(agreed: str) -> str:
+def _without_takeover(agreed: str, offered: str) -> str:
     """The extension that aiohttp agrees to, with no context kept from message to message, here or there.
 
     We reset ours for each message (see frames), and so say it, even unasked (RFC 7692 section 7.1.1); some clients
-    take no other answer (Go's gorilla/websocket).
+    take no other answer (Go's gorilla/websocket). Nor does aiohttp repeat a limit of our window that is the largest one,
+    as it should (section 7.1.2.1).
     """
     parameters = [part.strip() for part in agreed.split(";")]
-    wanted = ("server_no_context_takeover", "client_no_context_takeover")
+    wanted = ["server_no_context_takeover", "client_no_context_takeover"]
+    if _WINDOW in offered and _WINDOW not in agreed:
+        wanted.append(f"{_WINDOW}=15")
     return "; ".join([*parameters, *(name for name in wanted if name not in parameters)])
 
 

@@ -141,6 +141,7 @@ class Audience:
             self._forget(crowd)
             return None
         crowd.members.add(client)
+        self._crowds[view] = crowd  # moving may have emptied it, and so have it forgotten
         return crowd
 
     def part(self, client: Member, crowd: Crowd) -> None:
@@ -166,6 +167,7 @@ class Audience:
                 logger.exception("connection failed")
                 for member in tuple(crowd.members):
                     member.end(failed())
+                continue
             if crowd.members and crowd.position.number < end:
                 self._hear_again()
 

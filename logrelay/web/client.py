@@ -25,6 +25,7 @@ from logrelay.web.socket import Socket
 from logrelay.web.ticker import Ticker
 
 _LOOK = 0.01  # seconds
+_NOTICES = 1000  # that are told at once
 
 logger = logging.getLogger(__name__)
 
@@ -305,7 +306,7 @@ class Client:
             if position.number >= history.end:
                 return True
             try:
-                page = self._audience.pages.read(position.number, self._view)
+                page = self._audience.pages.read(position.number, self._view, aligned=True)
             except IndexError:
                 if self._socket.full:
                     return False
@@ -321,7 +322,7 @@ class Client:
         data = lost(self._hub.history, position.number, position.last_ns)
         self._socket.send(protocol.status("lost", data))
         # What was said to be missing among it stays missing when the history is read again.
-        self._write(self._hub.history.notices_passed_over(position.number))
+        self._write(self._hub.history.notices_passed_over(position.number)[-_NOTICES:])
         self.lost += data["count"]
         position.number = self._hub.history.first
 
@@ -375,10 +376,10 @@ class Client:
     async def _send_all(self, entries: Sequence[Entry], asked: FilterCommand | None = None) -> None:
         """Send entries through the filter of the moment; a replay that isn't the latest `asked` for is given up."""
         for portion in frames.portions(entries):
-            while self._held is not None:
-                await self._held.wait()
-            if self._socket.full:
-                await self._socket.writable()
+            while (
+                self._held is not None or self._socket.full
+            ):  # either may come while the other is waited for
+                await (self._held.wait() if self._held is not None else self._socket.writable())
             if asked is not None and self._replay is not asked:
                 return
             self._write([entry for entry in portion if passes(entry, self._view.filter)])

@@ -1,4 +1,4 @@
-"""Ready-made WebSocket frames, shared between clients that read the same range through an equal filter.
+"""Ready-made WebSocket frames, shared between clients that read the same range through one view.
 
 A server's frames are not masked (RFC 6455 section 5.1), so the bytes are the same for every client. Nor do compressed
 ones depend on what a client was sent before: each begins with an empty window, as a server always may (RFC 7692
@@ -138,35 +138,44 @@ class Page:
 
 
 class Pages:
-    """Reads one history for all of its clients. Equal reads between two appends are made once."""
+    """Reads one history for all of its clients. Equal reads are made once; the oldest go first."""
 
-    _MOST = 256  # pages
+    _MOST = 1000  # entries of a page
+    _STEP = 256  # entries
     _ROOM = 4 * 1024 * 1024  # bytes of frames that are kept for others
+    _PAGE_COST = 1024  # bytes, roughly, of a page without its frames
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._end = -1
-        self._made: dict[tuple[int, View], Page] = {}
+        self._made: dict[tuple[int, int, View], Page] = {}
         self._bytes = 0
 
     def __repr__(self) -> str:
-        return f"<Pages {len(self._made)} at {self._end}>"
+        return f"<Pages {len(self._made)}, {self._bytes} bytes>"
 
-    def read(self, start: int, view: View) -> Page:
-        """The page from number `start` on. Raises IndexError when `start` has been evicted."""
-        history = self._history
-        if self._end != history.end or len(self._made) >= self._MOST or self._bytes >= self._ROOM:
-            self._made.clear()
-            self._bytes = 0
-            self._end = history.end
-        page = self._made.get((start, view))
-        if page is None or start < history.first:
-            page = self._made[start, view] = self._make(start, view)
-            self._bytes += len(page.frames)
+    def read(self, start: int, view: View, *, aligned: bool = False) -> Page:
+        """The page from number `start` on. Raises IndexError when `start` has been evicted.
+
+        An aligned one ends at a number that is the same for everyone, so that clients which are behind by different
+        amounts meet, and share what they read from there on.
+        """
+        stop = (start // self._STEP + 1) * self._STEP if aligned else start + self._MOST
+        stop = min(stop, self._history.end)
+        page = self._made.get((start, stop, view))
+        if page is None or start < self._history.first:
+            page = self._make(start, stop, view)
+            self._keep((start, stop, view), page)
         return page
 
-    def _make(self, start: int, view: View) -> Page:
-        entries = self._history.read(start)
+    def _keep(self, key: tuple[int, int, View], page: Page) -> None:
+        self._made[key] = page
+        self._bytes += len(page.frames) + self._PAGE_COST
+        while self._bytes > self._ROOM and len(self._made) > 1:
+            oldest = self._made.pop(next(iter(self._made)))
+            self._bytes -= len(oldest.frames) + self._PAGE_COST
+
+    def _make(self, start: int, stop: int, view: View) -> Page:
+        entries = self._history.read(start, most=stop - start)
         chosen: Sequence[Entry] = entries
         if not view.filter.everything:
             chosen = [entry for entry in entries if passes(entry, view.filter)]

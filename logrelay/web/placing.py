@@ -201,9 +201,13 @@ class Placing:
         if not self._met_again(history, start):
             return None
         entries = history.read(start, most=end - start)
-        fresh = [
-            entry for entry in entries if not isinstance(entry, LogRecord) or entry.id not in self.already
-        ]
+        fresh: list[Entry] = []
+        again = False  # whether the last record had been brought already, and with it what Railway said in it
+        for entry in entries:
+            if isinstance(entry, LogRecord):
+                again = entry.id in self.already
+            if not again or (isinstance(entry, Notice) and entry.data.get("reason") != "upstream_dropped"):
+                fresh.append(entry)
         return None if len(fresh) == len(entries) else fresh
 
     def _met_again(self, history: History, position: int) -> bool:

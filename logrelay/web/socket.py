@@ -111,7 +111,7 @@ class Socket:
 
     @property
     def deflates(self) -> bool:
-        """Whether the peer takes compressed frames, of whatever window."""
+        """Whether the peer takes compressed frames of the largest window."""
         return bool(self.response.compress == _WINDOW)
 
     # -- writing ------------------------------------------------------------------------------------------

@@ -141,6 +141,21 @@ async def test_a_look_that_fails_is_followed_by_another(
     assert sink.notices == []
 
 
+async def test_a_look_that_fails_is_made_up_for_although_nothing_comes_any_more(
+    railway: StandIn, environment: Environment, follow: Any
+) -> None:
+    sink = follow(**SOON)
+    await sink.state("live")
+    railway.faults.http = (503, {}, "down", 1)
+
+    environment.write("passed over", hidden_from_poll=True)
+    environment.write("seen")
+    await sink.message("passed over")
+
+    assert railway.faults.http is None
+    assert sink.notices == []
+
+
 async def test_a_row_that_is_too_large_is_declared_once_and_not_asked_for_again(
     railway: StandIn, environment: Environment, open_gateway: Any, follow: Any
 ) -> None:
@@ -179,6 +194,9 @@ class Rows:
         self.asked += 1
         self.called.set()
         return (NOW, NOW + 9)
+
+    def looked(self, end_ns: int) -> None:
+        assert end_ns == NOW + 9
 
     async def name(self, page: Page) -> None:
         pass
@@ -256,6 +274,28 @@ async def test_a_feed_that_is_lost_again_and_again_is_looked_at_all_the_same() -
             async with reread.beside():
                 await asyncio.sleep(0.001)  # each subscription is far shorter than the time between two looks
             assert len(spreads) == 1 or rows.called.is_set()
+
+
+async def test_a_look_that_a_loss_has_cut_is_made_at_once_when_the_subscription_stands_again() -> None:
+    rows = Rows()
+    fetches: list[int] = []
+    begun = asyncio.Event()
+
+    async def fetch(start_ns: int, end_ns: int) -> Fetched:
+        fetches.append(start_ns)
+        begun.set()
+        if len(fetches) == 1:
+            await asyncio.Event().wait()
+        return Fetched([])
+
+    waits = iter([0.0, 3600.0])
+    reread = Reread(rows, fetch, Budget(), every=60.0, spread=lambda _: next(waits))
+    for _ in range(2):
+        begun.clear()
+        async with asyncio.timeout(5.0), reread.beside():
+            await begun.wait()
+
+    assert len(fetches) == 2
 
 
 async def test_looks_of_many_environments_are_spread() -> None:

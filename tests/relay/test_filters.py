@@ -9,6 +9,7 @@ from relay_making import log
 
 from logrelay.errors import FilterInvalid
 from logrelay.relay.filters import EVERYTHING, NAME_LIMIT, SEARCH_LIMIT, SERVICES_LIMIT, TERMS_LIMIT, Filter
+from logrelay.relay.records import LogRecord
 
 
 def refusal(parse: Callable[..., Filter], **wishes: object) -> str:
@@ -183,6 +184,16 @@ def test_too_many_or_too_long_services_are_refused(services: list[str], sentence
 def test_an_unknown_severity_is_refused(severity: str) -> None:
     with pytest.raises(FilterInvalid, match="severity: one of debug, info, warn, error"):
         Filter.parse(severity=severity)
+
+
+def test_a_filter_without_words_does_not_look_at_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(_: LogRecord) -> str:
+        raise AssertionError("the text isn't needed")
+
+    monkeypatch.setattr(LogRecord, "text", property(never))
+
+    assert Filter.parse(["api"], severity="info").matches(log(severity="warn"))
+    assert not Filter.parse(["web"]).matches(log())
 
 
 @given(st.text(max_size=60), st.lists(st.text(max_size=10), max_size=3), st.text(max_size=10))

@@ -354,6 +354,32 @@ def test_the_floor_is_the_highest_stamp_that_was_evicted() -> None:
     assert history.reaches(BASE + 8)
 
 
+def test_many_records_with_one_stamp_are_told_apart_as_quickly_as_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = 0  # through all records of a stamp
+    ties = History._ties
+
+    def counted(self: History, ns: int, low: int, high: int) -> dict[str, int]:
+        nonlocal looks
+        looks += ns not in self._tied
+        return ties(self, ns, low, high)
+
+    monkeypatch.setattr(History, "_ties", counted)
+    history = History(Bounds(records=500))
+    tied = [log(f"line {n}", BASE) for n in range(1000)]
+    other = [log(f"other {n}", BASE + 5) for n in range(300)]
+
+    history.append([*tied[:400], *tied[:400], *other, *other, *tied[400:]], 0.0)
+    history.append([*tied[900:], *tied[:3]], 0.0)
+
+    assert len(history) == 500
+    assert [history.find(record.id) for record in (*tied[-2:], *tied[:3])] == [1298, 1299, 1300, 1301, 1302]
+    assert history.find(tied[500].id) is None
+    assert sorted(history.stamped(BASE)) == [*range(history.first, history.end)]
+    assert looks < 10
+
+
 def test_evicted_notices_are_no_lost_records() -> None:
     history = History(Bounds(records=2))
     history.append([notice(), *logs(1), notice(), *logs(2, 3, 4)], 0.0)

@@ -5,6 +5,7 @@ from typing import Any, Never
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from web_harness import DEADLINE, Make, Relay, line
 
 from logrelay.web import answers
@@ -181,11 +182,11 @@ def test_what_is_to_be_waited_for_is_rounded_up() -> None:
 
 async def test_vary_is_kept() -> None:
     response = web.Response(headers={"Vary": "Accept, ORIGIN"})
-    await answers.finish(None, response)
+    await answers.finish(make_mocked_request("GET", "/"), response)
     assert response.headers["Vary"] == "Accept, ORIGIN"
 
     response = web.Response(headers={"Vary": "Accept"})
-    await answers.finish(None, response)
+    await answers.finish(make_mocked_request("GET", "/"), response)
     assert response.headers["Vary"] == "Accept, Origin"
 
 

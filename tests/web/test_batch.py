@@ -4,11 +4,9 @@ import asyncio
 import json
 import struct
 import zlib
-from collections.abc import Callable
-from typing import Any
 
 import pytest
-from web_harness import BASE, ENV, Peer, Relay, Upstream, ids, line, lines, until
+from web_harness import BASE, ENV, Make, Peer, Relay, Upstream, ids, line, lines, until
 
 from logrelay.relay.filters import EVERYTHING
 from logrelay.relay.history import Bounds, History
@@ -16,7 +14,6 @@ from logrelay.relay.records import Notice
 from logrelay.web import frames
 from logrelay.web.frames import Form, Pages, View
 
-Make = Callable[..., Any]
 DEFLATE = 15  # window bits, as aiohttp wants them
 
 
@@ -127,6 +124,28 @@ async def test_a_client_with_a_smaller_window_is_sent_nothing_compressed(relay: 
     # aiohttp's client has not asked for compression, and so would fail on a compressed frame.
     assert await batch(peer) == ids(lines(0, 50))
     await peer.leave()
+
+
+async def test_the_largest_window_is_confirmed_where_it_is_asked_for(relay: Relay) -> None:
+    raw = await relay.raw(upgrade=False)
+    head = await raw.request(
+        f"GET {relay.path()}?batch=1 HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=15",
+    )
+
+    (agreed,) = (row for row in head.split("\r\n") if row.startswith("Sec-WebSocket-Extensions"))
+    assert sorted(part.strip() for part in agreed.split(":")[1].split(";")) == [
+        "client_no_context_takeover",
+        "permessage-deflate",
+        "server_max_window_bits=15",
+        "server_no_context_takeover",
+    ]
+    raw.leave()
 
 
 async def test_other_messages_and_compressed_ones_mix(relay: Relay) -> None:

@@ -458,6 +458,35 @@ async def test_c1_who_falls_off_the_history_is_told_how_much_it_has_lost(make: M
     await relay.empty()
 
 
+@pytest.mark.parametrize("how", ["replay", "tail"])
+async def test_who_pauses_while_the_past_waits_for_its_socket_gets_nothing_before_it_resumes(
+    make: Make, how: str
+) -> None:
+    relay = await make(limits=SLOW, upstreams={ENV: Upstream(seed=big(0, 2000))})
+    slow = await relay.raw(buffer=4096, query="?tail=0" if how == "replay" else "?tail=2000")
+    assert (await slow.message())["message"] == "connected"
+    if how == "replay":
+        slow.send(1, json.dumps({"type": "filter", "replay": 2000}).encode())
+    client = relay.client
+    await until(lambda: client._socket.full)
+    slow.send(1, b'{"type":"pause"}')
+    await until(lambda: client._held is not None)
+
+    seen = 0
+    while (message := await slow.message()).get("message") != "paused":
+        seen += message["type"] == "log"
+    written = client._socket.written
+    await until(lambda: not client._socket.pending)
+    await asyncio.sleep(0.01)  # it would be written at once
+    assert client._socket.written == written
+
+    slow.send(1, b'{"type":"resume"}')
+    while seen < 2000:
+        seen += (await slow.message())["type"] == "log"
+    slow.leave()
+    await relay.empty()
+
+
 async def test_what_was_said_to_be_missing_is_told_also_to_who_fell_off_before_it(make: Make) -> None:
     relay = await make(limits=SLOW, bounds=Bounds(records=300, keep=10))
     slow = await relay.raw(buffer=4096, query="?tail=0")
@@ -489,10 +518,10 @@ async def test_a_fault_in_the_bell_hurts_only_its_own_client(
     second = await relay.joined({"services": "web"})
     read = Pages.read
 
-    def broken(self: Any, start: Any, view: Any) -> Page:
+    def broken(self: Any, start: Any, view: Any, **how: Any) -> Page:
         if view.filter.services == ("api",):
             raise RuntimeError("broken")
-        return read(self, start, view)
+        return read(self, start, view, **how)
 
     monkeypatch.setattr(Pages, "read", broken)
     relay.sink.publish([line(1, service="web")])
@@ -566,9 +595,9 @@ async def test_equal_filters_share_what_is_read(make: Make, monkeypatch: pytest.
     made = []
     make_page = Pages._make
 
-    def counted(self: Any, start: Any, view: Any) -> Page:
+    def counted(self: Any, start: Any, stop: Any, view: Any) -> Page:
         made.append((start, view))
-        return make_page(self, start, view)
+        return make_page(self, start, stop, view)
 
     monkeypatch.setattr(Pages, "_make", counted)
     relay.sink.publish(lines(0, 5))

@@ -72,7 +72,23 @@ def test_equal_reads_by_one_view_are_made_once() -> None:
 
     assert first is second
     assert other is not first
-    assert "2 at 3" in repr(pages)
+    assert "Pages 2," in repr(pages)
+
+
+def test_who_is_behind_by_different_amounts_meets_at_the_end_of_an_aligned_page() -> None:
+    history = History()
+    history.append(lines(0, 1000), 0.0)
+    pages = Pages(history)
+
+    ends = {pages.read(start, EVERYONES, aligned=True).end for start in (0, 3, 99, 200)}
+
+    assert len(ends) == 1
+    (end,) = ends
+    assert pages.read(end, EVERYONES, aligned=True) is pages.read(end, EVERYONES, aligned=True)
+    history.append(lines(1000, 1100), 0.0)
+    page = pages.read(end, EVERYONES, aligned=True)
+    assert pages.read(end, EVERYONES, aligned=True) is page
+    assert messages(page.frames) == [f"line {n}" for n in range(end, page.end)]
 
 
 def test_a_longer_history_is_read_anew() -> None:

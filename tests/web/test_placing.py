@@ -461,6 +461,23 @@ async def test_late_rows_that_come_and_go_while_the_past_is_fetched_are_sent(mak
     await peer.leave()
 
 
+async def test_what_railway_dropped_is_told_once_at_the_seam(make: Make) -> None:
+    said = {"from": stamp(10), "to": stamp(10), "count": 7, "reason": "upstream_dropped"}
+    gap = Notice("gap", said, BASE)
+
+    async def past(start: Any, end: Any) -> AsyncIterator[Sequence[Entry]]:
+        yield [*lines(5, 11), gap]
+
+    seed = [line(10), gap, *lines(11, 13)]
+    relay = await make(upstreams={ENV: Upstream(seed=seed, floor_ns=line(10).ns, past_of=past)})
+    peer = await relay.joined({"lastId": line(5).id})
+
+    assert await peer.ids(5) == ids(lines(6, 11))
+    assert await peer.status("gap") == said
+    assert await peer.ids(2) == ids(lines(11, 13))
+    await peer.leave()
+
+
 async def test_more_late_rows_than_can_be_kept_are_a_gap(make: Make) -> None:
     old = lines(0, 10)
     late = [line(n / 1000, f"late {n}", late=True) for n in range(1200)]
