@@ -95,8 +95,8 @@ def _without_takeover(agreed: str, offered: str) -> str:
     """The extension that aiohttp agrees to, with no context kept from message to message, here or there.
 
     We reset ours for each message (see frames), and so say it, even unasked (RFC 7692 section 7.1.1); some clients
-    take no other answer (Go's gorilla/websocket). Nor does aiohttp repeat a limit of our window that is the largest one,
-    as it should (section 7.1.2.1).
+    take no other answer (Go's gorilla/websocket). Nor does aiohttp repeat a limit of our window that is the largest
+    one, as it should (section 7.1.2.1).
     """
     parameters = [part.strip() for part in agreed.split(";")]
     wanted = ["server_no_context_takeover", "client_no_context_takeover"]
