@@ -142,7 +142,7 @@ class Pages:
 
     _MOST = 1000  # entries of a page
     _STEP = 256  # entries
-    _ROOM = 4 * 1024 * 1024  # bytes of frames that are kept for others
+    _ROOM = 1024 * 1024  # bytes of frames that are kept for others
     _PAGE_COST = 1024  # bytes, roughly, of a page without its frames
 
     def __init__(self, history: History) -> None:
