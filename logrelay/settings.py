@@ -4,14 +4,13 @@ All faults are reported at once, and no fault repeats a value, because a value m
 """
 
 import difflib
-import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
-from yarl import URL
 
+from logrelay import readers
 from logrelay.errors import SettingsInvalid
 
 _PREFIX = "LOGRELAY_"
@@ -24,117 +23,7 @@ _PINGS_PER_MESSAGE = 1.5
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
-@attrs.frozen
-class _Reader:
-    """How one variable is read: its parser, and the sentence that says what would be right."""
-
-    parse: Callable[[str], Any]
-    right: str
-
-
-def _number(low: int, high: int) -> _Reader:
-    def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit()) or not low <= int(text) <= high:
-            raise ValueError
-        return int(text)
-
-    return _Reader(parse, f"a whole number from {low} to {high}")
-
-
-def _seconds(low: float, high: float) -> _Reader:
-    def parse(text: str) -> float:
-        value = float(text)
-        if not low <= value <= high:
-            raise ValueError
-        return value
-
-    return _Reader(parse, f"a number of seconds from {low:g} to {high:g}")
-
-
-def _one_of(*names: str) -> _Reader:
-    def parse(text: str) -> str:
-        if text.casefold() not in names:
-            raise ValueError
-        return text.casefold()
-
-    return _Reader(parse, names[0] if len(names) == 1 else f"one of {', '.join(names)}")
-
-
-def _url(*schemes: str) -> _Reader:
-    def parse(text: str) -> str:
-        url = URL(text)
-        if url.scheme not in schemes or not url.host or url.user is not None or url.password is not None:
-            raise ValueError
-        return text
-
-    return _Reader(parse, f"a URL with {' or '.join(schemes)} and without a user name")
-
-
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-
-
-def _origins() -> _Reader:
-    def parse(text: str) -> tuple[str, ...]:
-        origins = _list(text)
-        for origin in origins:
-            url = URL(origin)
-            if origin != "*" and (
-                url.scheme not in {"http", "https"} or not url.host or str(url.origin()) != origin
-            ):
-                raise ValueError
-        return origins
-
-    return _Reader(parse, "origins such as https://app.example.com, comma-separated and without a path, or *")
-
-
-def _environments() -> _Reader:
-    def parse(text: str) -> tuple[str, ...]:
-        names = _list(text)
-        if not names or any(
-            name != "*" and not name.replace("-", "").replace("_", "").isalnum() for name in names
-        ):
-            raise ValueError
-        return names
-
-    return _Reader(parse, "environment ids, comma-separated, or *")
-
-
-def _base_path() -> _Reader:
-    def parse(text: str) -> str:
-        path = text.rstrip("/")
-        if path and (not path.startswith("/") or any(character in path for character in "{}?# ")):
-            raise ValueError
-        return path
-
-    return _Reader(parse, "a path such as /logs")
-
-
-def _file() -> _Reader:
-    def parse(text: str) -> Path:
-        path = Path(text)
-        if not path.is_file():
-            raise ValueError
-        return path
-
-    return _Reader(parse, "the path of a file that can be read")
-
-
-def _certificates() -> _Reader:
-    def parse(text: str) -> Path:
-        try:
-            ssl.create_default_context(cafile=text)
-        except OSError as error:  # ssl.SSLError is one
-            raise ValueError from error
-        return Path(text)
-
-    return _Reader(parse, "the path of a PEM file with certificates")
-
-
-_TEXT = _Reader(str, "a text")
-
-
-def _setting(name: str, reader: _Reader, default: Any, meaning: str, **options: Any) -> Any:
+def _setting(name: str, reader: readers.Reader, default: Any, meaning: str, **options: Any) -> Any:
     return attrs.field(
         default=default, metadata={"name": name, "reader": reader, "meaning": meaning}, **options
     )
@@ -145,246 +34,272 @@ class Settings:
     """The configuration of `logrelay serve`. Times are in seconds."""
 
     host: str = _setting(
-        "LOGRELAY_HOST", _TEXT, "127.0.0.1", "address to listen on; the container sets 0.0.0.0"
+        "LOGRELAY_HOST", readers.TEXT, "127.0.0.1", "address to listen on; the container sets 0.0.0.0"
     )
     port: int = _setting(
-        "LOGRELAY_PORT", _number(0, 65535), 8080, "port to listen on; `PORT` is read where this is not set"
+        "LOGRELAY_PORT",
+        readers.number(0, 65535),
+        8080,
+        "port to listen on; `PORT` is read where this is not set",
     )
     base_path: str = _setting(
-        "LOGRELAY_BASE_PATH", _base_path(), "", "path under which the API lives, behind the main API's proxy"
+        "LOGRELAY_BASE_PATH",
+        readers.base_path(),
+        "",
+        "path under which the API lives, behind the main API's proxy",
     )
     api_token: str | None = _setting(
         "RAILWAY_API_TOKEN",
-        _TEXT,
+        readers.TEXT,
         None,
         "account or workspace token (or `RAILWAY_API_TOKEN_FILE`)",
         repr=False,
     )
     project_token: str | None = _setting(
         "RAILWAY_TOKEN",
-        _TEXT,
+        readers.TEXT,
         None,
         "project token, for one environment (or `RAILWAY_TOKEN_FILE`)",
         repr=False,
     )
     api_token_file: Path | None = _setting(
         "RAILWAY_API_TOKEN_FILE",
-        _file(),
+        readers.file(),
         None,
         "file with that token; read again after a refusal and on SIGHUP",
     )
     project_token_file: Path | None = _setting(
-        "RAILWAY_TOKEN_FILE", _file(), None, "as above, for a project token"
+        "RAILWAY_TOKEN_FILE", readers.file(), None, "as above, for a project token"
     )
     railway_url: str = _setting(
         "LOGRELAY_RAILWAY_URL",
-        _url("http", "https"),
+        readers.url("http", "https"),
         "https://backboard.railway.com/graphql/v2",
         "Railway's GraphQL endpoint",
     )
     railway_ws_url: str | None = _setting(
         "LOGRELAY_RAILWAY_WS_URL",
-        _url("ws", "wss"),
+        readers.url("ws", "wss"),
         None,
         "its WebSocket address; made from the URL if not set",
     )
     ca_file: Path | None = _setting(
         "LOGRELAY_CA_FILE",
-        _certificates(),
+        readers.certificates(),
         None,
         "certificate authorities to trust instead of the system's, as PEM",
     )
     environments: tuple[str, ...] | None = _setting(
         "LOGRELAY_ENVIRONMENTS",
-        _environments(),
+        readers.environments(),
         None,
         "ids of the environments that may be streamed, comma-separated, or `*`; "
         "not needed with a project token, which has one of its own",
     )
     allowed_origins: tuple[str, ...] = _setting(
         "LOGRELAY_ALLOWED_ORIGINS",
-        _origins(),
+        readers.origins(),
         (),
         "origins of pages that may connect, comma-separated, or `*`; the same origin always may",
     )
-    auth: str = _setting("LOGRELAY_AUTH", _one_of("none"), "none", "who may connect; only `none` so far")
+    auth: str = _setting(
+        "LOGRELAY_AUTH", readers.one_of("none"), "none", "who may connect; only `none` so far"
+    )
     max_connections_per_environment: int = _setting(
         "LOGRELAY_MAX_CONNECTIONS_PER_ENVIRONMENT",
-        _number(1, 1_000_000),
+        readers.number(1, 1_000_000),
         10,
         "connections to one environment",
     )
     max_connections: int = _setting(
-        "LOGRELAY_MAX_CONNECTIONS", _number(1, 1_000_000), 10_000, "connections in all"
+        "LOGRELAY_MAX_CONNECTIONS", readers.number(1, 1_000_000), 10_000, "connections in all"
     )
     history_records: int = _setting(
-        "LOGRELAY_HISTORY_RECORDS", _number(1, 10_000_000), 50_000, "records kept for one environment"
+        "LOGRELAY_HISTORY_RECORDS", readers.number(1, 10_000_000), 50_000, "records kept for one environment"
     )
     history_mb: int = _setting(
-        "LOGRELAY_HISTORY_MB", _number(1, 65_536), 64, "MiB of memory that one environment's records may take"
+        "LOGRELAY_HISTORY_MB",
+        readers.number(1, 65_536),
+        64,
+        "MiB of memory that one environment's records may take",
     )
     history_seconds: float = _setting(
         "LOGRELAY_HISTORY_SECONDS",
-        _seconds(1, 864_000),
+        readers.seconds(1, 864_000),
         3600.0,
         "age of the oldest record kept; not of the newest 1,000",
     )
     memory_mb: int | None = _setting(
         "LOGRELAY_MEMORY_MB",
-        _number(96, 1_048_576),
+        readers.number(96, 1_048_576),
         None,
         "MiB for the whole process: histories are halved at 80 %, new clients refused at 90 %; "
         "the container's own limit if not set",
     )
     linger_seconds: float = _setting(
         "LOGRELAY_LINGER_SECONDS",
-        _seconds(0, 86_400),
+        readers.seconds(0, 86_400),
         30.0,
         "how long a subscription outlives its last client",
     )
     overlap_seconds: float = _setting(
-        "LOGRELAY_OVERLAP_SECONDS", _seconds(0, 3600), 30.0, "how far a resubscription reaches back"
+        "LOGRELAY_OVERLAP_SECONDS", readers.seconds(0, 3600), 30.0, "how far a resubscription reaches back"
     )
     coalesce_seconds: float = _setting(
         "LOGRELAY_COALESCE_SECONDS",
-        _seconds(0, 1),
+        readers.seconds(0, 1),
         0.0,
         "least time from one batch to clients to the next; the first after a pause goes at once",
     )
     heartbeat_seconds: float = _setting(
-        "LOGRELAY_HEARTBEAT_SECONDS", _seconds(0.05, 3600), 25.0, "between two heartbeat messages"
+        "LOGRELAY_HEARTBEAT_SECONDS", readers.seconds(0.05, 3600), 25.0, "between two heartbeat messages"
     )
     ping_seconds: float = _setting(
-        "LOGRELAY_PING_SECONDS", _seconds(0.05, 3600), 54.0, "between two WebSocket pings to a client"
+        "LOGRELAY_PING_SECONDS", readers.seconds(0.05, 3600), 54.0, "between two WebSocket pings to a client"
     )
     silence_seconds: float = _setting(
-        "LOGRELAY_SILENCE_SECONDS", _seconds(0.1, 7200), 60.0, "after which a silent client is gone"
+        "LOGRELAY_SILENCE_SECONDS", readers.seconds(0.1, 7200), 60.0, "after which a silent client is gone"
     )
     write_timeout_seconds: float = _setting(
         "LOGRELAY_WRITE_TIMEOUT_SECONDS",
-        _seconds(0.1, 600),
+        readers.seconds(0.1, 600),
         10.0,
         "after which a client whose writes don't move is gone",
     )
     messages_per_second: int = _setting(
-        "LOGRELAY_MESSAGES_PER_SECOND", _number(1, 10_000), 20, "messages that a client may send in a second"
+        "LOGRELAY_MESSAGES_PER_SECOND",
+        readers.number(1, 10_000),
+        20,
+        "messages that a client may send in a second",
     )
     resume_seconds: float = _setting(
         "LOGRELAY_RESUME_SECONDS",
-        _seconds(0, 7_776_000),
+        readers.seconds(0, 7_776_000),
         3600.0,
         "how far before the newest record a resume may fetch",
     )
     resume_records: int = _setting(
-        "LOGRELAY_RESUME_RECORDS", _number(0, 1_000_000), 20_000, "records that one resume may fetch"
+        "LOGRELAY_RESUME_RECORDS", readers.number(0, 1_000_000), 20_000, "records that one resume may fetch"
     )
     retention_days: float = _setting(
-        "LOGRELAY_RETENTION_DAYS", _seconds(0.01, 400), 7.0, "days that Railway keeps logs on your plan"
+        "LOGRELAY_RETENTION_DAYS",
+        readers.seconds(0.01, 400),
+        7.0,
+        "days that Railway keeps logs on your plan",
     )
     fill_records: int = _setting(
         "LOGRELAY_FILL_RECORDS",
-        _number(0, 10_000_000),
+        readers.number(0, 10_000_000),
         100_000,
         "largest hole that is fetched after an outage",
     )
     fill_seconds: float = _setting(
-        "LOGRELAY_FILL_SECONDS", _seconds(0, 864_000), 3600.0, "longest hole that is fetched after an outage"
+        "LOGRELAY_FILL_SECONDS",
+        readers.seconds(0, 864_000),
+        3600.0,
+        "longest hole that is fetched after an outage",
     )
     fill_patience_seconds: float = _setting(
         "LOGRELAY_FILL_PATIENCE_SECONDS",
-        _seconds(0, 3600),
+        readers.seconds(0, 3600),
         15.0,
         "that failures may take while a hole is fetched, before it is declared",
     )
     reread_seconds: float = _setting(
         "LOGRELAY_REREAD_SECONDS",
-        _seconds(0, 86_400),
+        readers.seconds(0, 86_400),
         60.0,
         "between two looks at what the subscription may have passed over, give or take half; 0 for none",
     )
     reread_window_seconds: float = _setting(
         "LOGRELAY_REREAD_WINDOW_SECONDS",
-        _seconds(1, 3600),
+        readers.seconds(1, 3600),
         120.0,
         "how far before the newest record such a look reaches back",
     )
     queries_per_hour: int = _setting(
         "LOGRELAY_QUERIES_PER_HOUR",
-        _number(1, 1_000_000),
+        readers.number(1, 1_000_000),
         1000,
         "Railway queries that the relay allows itself",
     )
     queries_per_second: int = _setting(
-        "LOGRELAY_QUERIES_PER_SECOND", _number(1, 10_000), 10, "the same in a second"
+        "LOGRELAY_QUERIES_PER_SECOND", readers.number(1, 10_000), 10, "the same in a second"
     )
     query_timeout_seconds: float = _setting(
-        "LOGRELAY_QUERY_TIMEOUT_SECONDS", _seconds(0.1, 600), 30.0, "for the answer to one query"
+        "LOGRELAY_QUERY_TIMEOUT_SECONDS", readers.seconds(0.1, 600), 30.0, "for the answer to one query"
     )
     openings: int = _setting(
-        "LOGRELAY_OPENINGS", _number(1, 100), 3, "subscriptions that may be opening at once"
+        "LOGRELAY_OPENINGS", readers.number(1, 100), 3, "subscriptions that may be opening at once"
     )
     open_seconds: float = _setting(
-        "LOGRELAY_OPEN_SECONDS", _seconds(0.1, 600), 10.0, "for connecting and the acknowledgement"
+        "LOGRELAY_OPEN_SECONDS", readers.seconds(0.1, 600), 10.0, "for connecting and the acknowledgement"
     )
     upstream_ping_seconds: float = _setting(
-        "LOGRELAY_UPSTREAM_PING_SECONDS", _seconds(0.05, 600), 13.0, "between two pings to Railway"
+        "LOGRELAY_UPSTREAM_PING_SECONDS", readers.seconds(0.05, 600), 13.0, "between two pings to Railway"
     )
     message_seconds: float = _setting(
         "LOGRELAY_MESSAGE_SECONDS",
-        _seconds(0.1, 3600),
+        readers.seconds(0.1, 3600),
         60.0,
         "from one whole message of Railway's to the next, pongs included; more than 1.5 x the ping's time",
     )
     max_upstream_mb: int = _setting(
         "LOGRELAY_MAX_UPSTREAM_MB",
-        _number(1, 4096),
+        readers.number(1, 4096),
         256,
         "MiB of one frame or one answer of Railway's; a line that is larger is passed over with a gap",
     )
     stands_seconds: float = _setting(
         "LOGRELAY_STANDS_SECONDS",
-        _seconds(0.01, 600),
+        readers.seconds(0.01, 600),
         2.0,
         "after which a subscription without a frame counts as live",
     )
     backoff_first_seconds: float = _setting(
         "LOGRELAY_BACKOFF_FIRST_SECONDS",
-        _seconds(0.001, 600),
+        readers.seconds(0.001, 600),
         0.5,
         "before the first retry, give or take half",
     )
     backoff_longest_seconds: float = _setting(
-        "LOGRELAY_BACKOFF_LONGEST_SECONDS", _seconds(0.001, 3600), 30.0, "before any retry, give or take half"
+        "LOGRELAY_BACKOFF_LONGEST_SECONDS",
+        readers.seconds(0.001, 3600),
+        30.0,
+        "before any retry, give or take half",
     )
     flapping_seconds: float = _setting(
         "LOGRELAY_FLAPPING_SECONDS",
-        _seconds(0, 86_400),
+        readers.seconds(0, 86_400),
         300.0,
         "three losses within this time make the delays grow although data comes",
     )
     refused_seconds: float = _setting(
         "LOGRELAY_REFUSED_SECONDS",
-        _seconds(0.01, 86_400),
+        readers.seconds(0.01, 86_400),
         300.0,
         "before asking again what Railway has refused",
     )
     names_seconds: float = _setting(
         "LOGRELAY_NAMES_SECONDS",
-        _seconds(0.01, 86_400),
+        readers.seconds(0.01, 86_400),
         600.0,
         "after which names of services are asked for again",
     )
     names_patience_seconds: float = _setting(
         "LOGRELAY_NAMES_PATIENCE_SECONDS",
-        _seconds(0, 600),
+        readers.seconds(0, 600),
         5.0,
         "that the first records wait for the names of services",
     )
     flush_seconds: float = _setting(
-        "LOGRELAY_FLUSH_SECONDS", _seconds(0, 60), 2.0, "for sending what has arrived before the relay ends"
+        "LOGRELAY_FLUSH_SECONDS",
+        readers.seconds(0, 60),
+        2.0,
+        "for sending what has arrived before the relay ends",
     )
     log_level: str = _setting(
-        "LOGRELAY_LOG_LEVEL", _one_of(*LOG_LEVELS), "info", f"one of {', '.join(LOG_LEVELS)}"
+        "LOGRELAY_LOG_LEVEL", readers.one_of(*LOG_LEVELS), "info", f"one of {', '.join(LOG_LEVELS)}"
     )
 
     @property
