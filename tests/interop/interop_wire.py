@@ -33,6 +33,7 @@ UPSTREAM = _object(
     lastFrameAt=_or_null(STAMP),
     attempt=COUNT,
     retryAt=STAMP,
+    backfill=_object({"fetched": COUNT, "from": STAMP, "to": STAMP}),
 )
 FILTER = _object({"services": _list(TEXT), "search": TEXT, "severity": SEVERITY}, unknownServices=_list(TEXT))
 RESUME = _object(

@@ -32,6 +32,7 @@ UPSTREAM = thing(
     attempt={"type": "integer", "minimum": 1},
     retryAt=STAMP,
     lastFrameAt=STAMP,
+    backfill=thing({"fetched": COUNT, "from": STAMP, "to": STAMP}),
 )
 FILTER = thing(
     {"services": {"type": "array", "items": TEXT}, "search": TEXT, "severity": SEVERITY},
