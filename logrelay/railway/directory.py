@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import attrs
 import cattrs
 
-from logrelay.errors import UpstreamError
+from logrelay.errors import BudgetSpent, UpstreamError, UpstreamUnavailable
 from logrelay.railway.answers import QueryFailed
 from logrelay.railway.gateway import Gateway
 from logrelay.railway.verdicts import Kind, Verdict
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 _PAGE = 500  # services a page, as Railway's CLI asks (facts.md section 10)
 _MOST_PAGES = 20
+_FIRST_WAIT = 0.1  # seconds, doubled with each try, between tries that records wait for
+_FIRST_REST = 1.0  # seconds, doubled each time, after tries that were given up
 _MOST_UNKNOWN = 1000  # ids; hostile ones must not grow the memory for ever
 
 
@@ -69,7 +72,8 @@ class Directory:
     """What one environment and its services are called.
 
     Names are kept for `refresh_after` seconds. An id that is unknown after a refresh is asked for again only after
-    `retry_after` seconds, and so is everything after a failure.
+    `retry_after` seconds. A refresh that fails is tried again for as long as records may wait for it; after that the
+    next one comes a second later, then two, four, and `retry_after` seconds at most.
     """
 
     def __init__(
@@ -92,6 +96,8 @@ class Directory:
         self._unknown: dict[str, float] = {}
         self._fetched: float | None = None
         self._failed: float | None = None
+        self._rest = 0.0  # seconds after the last refresh that was given up
+        self._resting_until = -math.inf
         self._refreshing: asyncio.Task[None] | None = None
         self._told = Description()
         self.description = Description()
@@ -114,6 +120,7 @@ class Directory:
             self._failed = self._clock()
             raise
         self._failed = None
+        self._rest = 0.0
         self._fetched = self._clock()
         # A service that is momentarily not listed keeps its name (facts.md section 6).
         self._names |= {service.serviceId: service.serviceName for service in services}
@@ -156,12 +163,12 @@ class Directory:
             and now - self._unknown.get(identity, -self._retry_after) >= self._retry_after
         }
         stale = self._fetched is None or now - self._fetched >= self._refresh_after
-        paused = self._failed is not None and now - self._failed < self._retry_after
-        if (wanted or stale) and not paused:
+        if (wanted or stale) and now >= self._resting_until:
             task = self._begin()
             if wanted:
                 await asyncio.wait([task], timeout=self._patience)
-                self._remember_unknown(wanted - self._names.keys(), now)
+                if not self.failing:
+                    self._remember_unknown(wanted - self._names.keys(), now)
         changed = self.description != self._told
         self._told = self.description
         return changed
@@ -178,16 +185,37 @@ class Directory:
         return self._refreshing
 
     async def _refresh_quietly(self) -> None:
-        try:
-            await self.refresh()
-        except UpstreamError as error:
-            logger.warning("names not refreshed", extra={"reason": str(error)})
+        end, wait = self._clock() + self._patience, _FIRST_WAIT
+        while True:
+            try:
+                await self.refresh()
+            except UpstreamError as error:
+                if not _passing(error) or self._clock() + wait >= end:
+                    self._rest = min(max(2 * self._rest, _FIRST_REST), self._retry_after)
+                    self._resting_until = self._clock() + self._rest
+                    logger.warning("names not refreshed", extra={"reason": str(error)})
+                    return
+            else:
+                return
+            await asyncio.sleep(wait)
+            wait *= 2
 
     async def close(self) -> None:
         """End a refresh that is under way."""
         if self._refreshing is not None:
             self._refreshing.cancel()
             await asyncio.wait([self._refreshing])
+
+
+def _passing(error: UpstreamError) -> bool:
+    """Whether a failure may be over in a moment."""
+    if isinstance(error, QueryFailed):
+        return error.verdict.kind is Kind.TRANSIENT and error.verdict.retry_after is None
+    return (
+        isinstance(error, UpstreamUnavailable)
+        and not isinstance(error, BudgetSpent)
+        and error.retry_after is None
+    )
 
 
 def _structure(data: dict[str, Any]) -> _Environment:

@@ -1,4 +1,4 @@
-"""One connection: a position in a hub's history, a filter, a read pump and a write pump.
+"""One connection: a place in a hub's history, a view of it, a read pump and a write pump.
 
 There is no queue: what a client hasn't been sent yet is what stands in the history after its position.
 """

@@ -151,20 +151,45 @@ async def test_unknown_ids_do_not_grow_for_ever() -> None:
     assert len(names._unknown) == 1000
 
 
-async def test_a_failure_is_remembered_for_a_while() -> None:
-    now = [1000.0]
-    answers = Answers(FAILURE, page(service(1)))
-    names = directory(answers, lambda: now[0], retry_after=60.0)
+async def test_a_failure_is_tried_again_while_records_wait() -> None:
+    answers = Answers(FAILURE, FAILURE, FAILURE, page(service(1)))
+    names = directory(answers)
     with pytest.raises(UpstreamError):
         await names.refresh()
 
-    await names.resolve(["s1"])
-    assert len(answers.asked) == 1
-    now[0] += 60
     assert await names.resolve(["s1"])
 
     assert names.name("s1") == "name 1"
     assert not names.failing
+    assert len(answers.asked) == 4
+
+
+async def test_names_that_can_not_be_had_are_asked_for_after_longer_and_longer_rests() -> None:
+    now = [1000.0]
+    answers = Answers(*[FAILURE] * 8, page(service(1)))
+    names = directory(answers, lambda: now[0], retry_after=4.0, patience=0.0)
+    asked: list[float] = []
+
+    for _ in range(40):
+        before = len(answers.asked)
+        await names.resolve(["s1"])
+        await asyncio.sleep(0)
+        if len(answers.asked) > before:
+            asked.append(now[0] - 1000.0)
+        now[0] += 0.5
+
+    assert asked[:5] == [0.0, 1.0, 3.0, 7.0, 11.0]
+
+
+async def test_a_refusal_of_names_is_not_tried_again_at_once() -> None:
+    refusal = QueryFailed(Verdict(Kind.REFUSED, "Not Authorized"))
+    answers = Answers(refusal, page(service(1)))
+    names = directory(answers)
+
+    await names.resolve(["s1"])
+
+    assert len(answers.asked) == 1
+    assert names.failing
 
 
 async def test_a_refresh_in_the_background_may_fail() -> None:

@@ -92,6 +92,28 @@ async def test_logs_flow_without_names_and_get_them_later(
     assert sink.descriptions[-1].name == "production"
 
 
+async def test_lines_that_come_while_names_fail_for_a_moment_have_their_names(
+    environment: Environment, gateway: Gateway, follow: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A viewer that filters by a service's name would miss them otherwise."""
+    asked = gateway.query
+    failures = iter([QueryFailed(Verdict(Kind.TRANSIENT, "no names for a moment"))] * 3)
+
+    async def query(name: str, variables: Any) -> Any:
+        if name == "EnvironmentNames":
+            for failure in failures:
+                raise failure
+        return await asked(name, variables)
+
+    monkeypatch.setattr(gateway, "query", query)
+    sink = follow(directory=Directory(gateway, environment.id))
+    await sink.state("degraded")
+    environment.write("named all the same")
+    await sink.message("named all the same")
+
+    assert [wire["serviceName"] for wire in sink.wires] == ["api"]
+
+
 async def test_a_service_that_is_new_has_its_name_on_its_first_line(
     environment: Environment, follow: Any
 ) -> None:
