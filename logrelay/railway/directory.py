@@ -10,7 +10,8 @@ from typing import Any
 import attrs
 import cattrs
 
-from logrelay.errors import BudgetSpent, UpstreamError, UpstreamUnavailable
+from logrelay.errors import UpstreamError
+from logrelay.railway import holes
 from logrelay.railway.answers import QueryFailed
 from logrelay.railway.gateway import Gateway
 from logrelay.railway.verdicts import Kind, Verdict
@@ -190,7 +191,7 @@ class Directory:
             try:
                 await self.refresh()
             except UpstreamError as error:
-                if not _passing(error) or self._clock() + wait >= end:
+                if holes.wanted(error) != 0.0 or self._clock() + wait >= end:
                     self._rest = min(max(2 * self._rest, _FIRST_REST), self._retry_after)
                     self._resting_until = self._clock() + self._rest
                     logger.warning("names not refreshed", extra={"reason": str(error)})
@@ -205,17 +206,6 @@ class Directory:
         if self._refreshing is not None:
             self._refreshing.cancel()
             await asyncio.wait([self._refreshing])
-
-
-def _passing(error: UpstreamError) -> bool:
-    """Whether a failure may be over in a moment."""
-    if isinstance(error, QueryFailed):
-        return error.verdict.kind is Kind.TRANSIENT and error.verdict.retry_after is None
-    return (
-        isinstance(error, UpstreamUnavailable)
-        and not isinstance(error, BudgetSpent)
-        and error.retry_after is None
-    )
 
 
 def _structure(data: dict[str, Any]) -> _Environment:

@@ -55,7 +55,7 @@ class Persistent:
             try:
                 return await self.fetch(start_ns, end_ns)
             except UpstreamError as error:
-                wait = _wanted(error)
+                wait = wanted(error)
                 if wait is None:
                     raise
                 if not (self.unhurried and isinstance(error, UpstreamUnavailable)):
@@ -67,7 +67,7 @@ class Persistent:
             await asyncio.sleep(max(wait, _TICK))
 
 
-def _wanted(error: UpstreamError) -> float | None:
+def wanted(error: UpstreamError) -> float | None:
     """The seconds to wait at least before the next try; None where another one is of no use."""
     if isinstance(error, UpstreamUnavailable):
         return error.retry_after or 0.0
