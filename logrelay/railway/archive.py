@@ -88,13 +88,17 @@ class Archive:
             read, unreadable = rows.page(data.get("environmentLogs"))
         except ValueError as error:
             raise QueryFailed(Verdict(Kind.TRANSIENT, "Railway's page of logs can't be read")) from error
-        stamped, unstamped = rows.stamped(read)
+        mine, foreign = rows.own(read, self._environment_id)
+        if foreign:
+            about = {"environment": self._environment_id, "count": foreign}
+            logger.error("rows of another environment refused", extra=about)
+        stamped, unstamped = rows.stamped(mine)
         if unreadable + unstamped:
             logger.warning(
                 "rows unreadable",
                 extra={"environment": self._environment_id, "count": unreadable + unstamped},
             )
-        return Fetched(stamped, unreadable + unstamped)
+        return Fetched(stamped, unreadable + unstamped, foreign=foreign)
 
 
 def _closed(start_ns: int, end_ns: int, limit: int) -> dict[str, object]:

@@ -125,10 +125,13 @@ class Delivery:
         news = False
         here: dict[str, int] = {}
         for part in [batch.rows] if whole else _portions(batch.rows):
-            stamped, unstamped = rows.stamped(part)
+            mine, foreign = rows.own(part, self._environment_id)
+            if foreign:
+                logger.error("rows of another environment refused", extra=self._about(count=foreign))
+            stamped, unstamped = rows.stamped(mine)
             unreadable += unstamped
             new = self._intake.unseen(stamped, here)
-            if whole and intake.truncated(len(stamped) + unreadable, len(new)):
+            if whole and intake.truncated(len(stamped) + unreadable + foreign, len(new)):
                 oldest = min(ns for ns, _ in stamped)
                 if oldest > known:
                     await self._fill(known, oldest)

@@ -22,11 +22,12 @@ class Fetched:
     rows: Sequence[Stamped]
     unreadable: int = 0
     oversize: bool = False
+    foreign: int = 0  # rows that are another environment's
 
     @property
     def size(self) -> int:
         """How many rows the answer had."""
-        return len(self.rows) + self.unreadable
+        return len(self.rows) + self.unreadable + self.foreign
 
 
 Fetch = Callable[[int, int], Awaitable[Fetched]]

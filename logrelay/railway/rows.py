@@ -12,6 +12,7 @@ from logrelay.relay.records import Content, clean
 
 
 class _Tags(msgspec.Struct, rename="camel", gc=False):
+    environment_id: str | None = None
     service_id: str | None = None
     deployment_id: str | None = None
     deployment_instance_id: str | None = None
@@ -200,6 +201,22 @@ def page(rows: Any) -> tuple[list[Row], int]:
     if converted is None:
         raise ValueError("not a list of log rows")
     return converted, lost
+
+
+def own(rows: Sequence[Row], environment_id: str) -> tuple[Sequence[Row], int]:
+    """The rows of this environment, and how many say that they are another's: those go to nobody (faults.md C21).
+
+    A row without that tag is taken for one of the environment that was asked for.
+    """
+    kept = [
+        row
+        for row in rows
+        if row.tags is None
+        or (named := row.tags.environment_id) is None
+        or named == environment_id
+        or named.casefold() == environment_id.casefold()
+    ]
+    return kept, len(rows) - len(kept)
 
 
 def stamped(rows: Sequence[Row]) -> tuple[list[tuple[int, Content]], int]:

@@ -601,6 +601,28 @@ async def test_u13_a_row_that_cannot_be_read_costs_one_row(
     assert railway.journal.total_connections == 1
 
 
+async def test_c21_a_row_that_is_another_environments_goes_to_nobody(
+    environment: Environment, follow: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = {**environment.service("api").tags(), "environmentId": "4cd56aaf-0000-4000-8000-000000000002"}
+    environment.write("foreign, before", tags=other)
+    environment.write("own, before", tags={"environmentId": environment.id.upper()})
+    sink = follow()
+    await sink.state("live")
+
+    environment.write("foreign, live", tags=other)
+    environment.write("without tags", tags=None)
+    environment.write("own, live")
+    await sink.message("own, live")
+
+    assert sink.messages[-3:] == ["own, before", "without tags", "own, live"]
+    assert not [message for message in sink.messages if message.startswith("foreign")]
+    refused = [record for record in caplog.records if record.message == "rows of another environment refused"]
+    assert len(refused) >= 2  # what was fetched, and what came live
+    assert {record.levelname for record in refused} == {"ERROR"}
+    assert sink.notices == []
+
+
 async def test_u15_a_line_of_five_megabytes_arrives_cut(environment: Environment, follow: Any) -> None:
     sink = follow()
     await sink.state("live")
