@@ -10,6 +10,7 @@ from logrelay.railway.pages import PAGE_SIZE, Stamped
 from logrelay.relay import records, timestamps
 from logrelay.relay.identities import Identities
 from logrelay.relay.records import Content, Entry, LogRecord, Notice
+from logrelay.relay.redaction import Redactor
 
 SECOND = 1_000_000_000
 _DAY = 86_400 * SECOND
@@ -44,8 +45,10 @@ class Intake:
         remembered: int = 50_000,  # identities
         window: float = 0.0,  # seconds before the newest stamp whose rows may be read again
         clock: Callable[[], int] = time.time_ns,
+        redactor: Redactor | None = None,
     ) -> None:
         self._name = name
+        self._redactor = redactor
         self._overlap = int(overlap * SECOND)
         self._window = int(window * SECOND)
         self._clock = clock
@@ -132,7 +135,7 @@ class Intake:
     def _record(self, row: New, *, late: bool) -> LogRecord:
         content = row.content
         name = self._name(content.service_id)
-        return records.record(content, row.id, row.ns, service_name=name, late=late)
+        return records.record(content, row.id, row.ns, service_name=name, late=late, redactor=self._redactor)
 
 
 def _dropped(row: New) -> list[Notice]:

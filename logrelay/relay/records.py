@@ -9,8 +9,11 @@ import attrs
 import msgspec
 
 from logrelay.relay import timestamps
+from logrelay.relay.disguises import ANSI
+from logrelay.relay.redaction import Redactor
 
 MESSAGE_LIMIT = 65_536  # bytes of UTF-8; a longer message is cut (protocol.md section 2, `truncated`)
+_MARGIN = 8192  # characters looked at beyond the limit, so that what is kept doesn't end within a secret
 _SURELY_WHOLE = MESSAGE_LIMIT // 4  # characters; none takes more than four bytes
 ATTRIBUTES_LIMIT = 65_536  # bytes of JSON text of all attributes together
 DEPTH_LIMIT = 64  # levels of an attribute's value; what is nested deeper stays text
@@ -25,12 +28,6 @@ _SEVERITY_NAMES = {
     **dict.fromkeys(("warn", "warning"), "warn"),
     **dict.fromkeys(("error", "err", "fatal", "critical", "crit", "alert", "emerg", "panic"), "error"),
 }
-
-# ECMA-48: control sequences (colours among them), operating system commands, character sets (`tput sgr0` sends one)
-# and the other escapes. Of a sequence without its end only the introducer goes, so that no text hides behind it.
-_ANSI = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]+[0-~]|[0-~])|\x9b[0-?]*[ -/]*[@-~]"
-)
 
 # Brackets outside of strings; a string is one match, so that what it holds isn't looked at.
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
@@ -128,6 +125,7 @@ class _Wire(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     late: bool = False
     truncated: bool = False
     size: int = -1
+    redacted: int = 0
 
 
 class Content(msgspec.Struct, frozen=True, gc=False):
@@ -177,15 +175,26 @@ def clean(text: str) -> str:
 
 def plain(message: str) -> str:
     """The message as filters see it: without ANSI codes and with case folded."""
-    return (_ANSI.sub("", message) if "\x1b" in message or "\x9b" in message else message).casefold()
+    return (ANSI.sub("", message) if "\x1b" in message or "\x9b" in message else message).casefold()
 
 
-def _cut(message: str) -> tuple[str, int]:
-    """The message cut to the limit at a character's border, and its original size in bytes (-1: not cut)."""
-    raw = message.encode()
-    if len(raw) <= MESSAGE_LIMIT:
-        return message, -1
-    return raw[:MESSAGE_LIMIT].decode(errors="ignore"), len(raw)
+def _cut(message: str, redactor: Redactor | None) -> tuple[str, int, int]:
+    """A long message cut to the limit at a character's border, its original size in bytes (-1: not cut), redactions.
+
+    Secrets go first. Of a message that goes on beyond the margin its last part isn't kept, wherever the limit then is:
+    a secret that was cut in half at its end can't be told.
+    """
+    kept = message[: MESSAGE_LIMIT + _MARGIN]
+    cut = len(kept) < len(message)
+    redacted = 0
+    if redactor is not None:
+        kept, redacted = redactor.text(kept)
+    if cut:
+        kept = kept[:-_MARGIN]
+    raw = kept.encode()
+    if len(raw) > MESSAGE_LIMIT:
+        kept, cut = raw[:MESSAGE_LIMIT].decode(errors="ignore"), True
+    return kept, _weight(message) if cut else -1, redacted
 
 
 def _cleaned(text: str | None) -> str | None:
@@ -239,17 +248,33 @@ def _depth(text: str) -> int:
 
 
 def record(
-    content: Content, identity: str, ns: int, *, service_name: str | None, late: bool = False
+    content: Content,
+    identity: str,
+    ns: int,
+    *,
+    service_name: str | None,
+    late: bool = False,
+    redactor: Redactor | None = None,
 ) -> LogRecord:
-    """Make the record of a row: what clients get is decided and encoded here, once.
+    """Make the record of a row: what clients get is decided and encoded here, once, and without secrets.
 
     `identity` is the record's id, ordinal included. Raises nothing, whatever the row says.
     """
     message = cleaned = clean(content.message)
-    size = -1
-    if len(cleaned) > _SURELY_WHOLE:
-        message, size = _cut(cleaned)
+    long = len(cleaned) > _SURELY_WHOLE
     attributes, fewer = _values(content.attributes)
+    size, redacted = -1, 0
+    # What is large isn't looked at twice.
+    if redactor is not None and not (long or fewer or redactor.suspects(cleaned, content.attributes)):
+        redactor = None
+    if redactor is not None:
+        attributes, redacted = redactor.value(attributes)
+        if not long:
+            message, more = redactor.text(cleaned)
+            redacted += more
+    if long:
+        message, size, more = _cut(cleaned, redactor)
+        redacted += more
     if fewer and size < 0:
         size = _weight(cleaned)
     service_id, service_name = _cleaned(content.service_id), _cleaned(service_name)
@@ -268,6 +293,7 @@ def record(
         late,
         size >= 0,
         size,
+        redacted,
     )
     # The encoder's own bytes keep the room that it had taken in advance, up to half as much again.
     encoded = bytes(memoryview(_encoder.encode(wire)))

@@ -83,8 +83,11 @@ STATUS_DATA = {
             "upstream": UPSTREAM,
             "viewers": {"type": "integer", "minimum": 1},
             "version": TEXT,
-        }
+        },
+        expiresInSeconds={"type": "number", "minimum": 0},
+        reconnectToken=TEXT,
     ),
+    "authenticated": thing({}, expiresInSeconds={"type": "number", "minimum": 0}, reconnectToken=TEXT),
     "connecting": thing({}, environmentId=TEXT, upstream=UPSTREAM),
     "reconnecting": thing({"reason": TEXT}),
     "live": thing({"backfilled": COUNT}),
