@@ -40,6 +40,25 @@ class Filter:
     _terms: tuple[Term, ...] = attrs.field(default=(), repr=False)
     _wanted: frozenset[str] = attrs.field(default=frozenset(), repr=False, eq=False)
     _level: int = attrs.field(default=0, repr=False, eq=False)
+    _exact: bool = attrs.field(default=False, repr=False)  # whether the case of services' names counts
+    _scope: "Filter | None" = attrs.field(
+        default=None, repr=False
+    )  # what it doesn't match, this doesn't either
+
+    @classmethod
+    def of_services(cls, services: Iterable[str]) -> "Filter":
+        """Only the records of these services, by exact name or id, however many. Raises ValueError for none at all.
+
+        What somebody may see is compared as it is written, because two services may differ by case alone.
+        """
+        names = tuple(dict.fromkeys(services))
+        if not names:
+            raise ValueError("no services")
+        return cls(services=names, wanted=frozenset(names), exact=True)
+
+    def inside(self, scope: "Filter") -> "Filter":
+        """The same filter for somebody who may see no more than a scope; takes the place of an earlier scope."""
+        return attrs.evolve(self, scope=None if scope.everything else scope)
 
     @classmethod
     def parse(cls, services: Iterable[str] = (), search: str = "", severity: str | None = None) -> "Filter":
@@ -63,25 +82,39 @@ class Filter:
         )
 
     @property
+    def terms(self) -> int:
+        """How many words and phrases it has."""
+        return len(self._terms)
+
+    @property
     def everything(self) -> bool:
         """Whether it lets every record through."""
-        return not self._wanted and not self._terms and not self._level
+        return not self._wanted and not self._terms and not self._level and self._scope is None
 
     def matches(self, record: LogRecord) -> bool:
         """Whether the record is wanted. A null severity counts as info."""
+        if self._scope is not None and not self._scope.matches(record):
+            return False
         if self._level and _LEVELS[record.severity] < self._level:
             return False
-        if self._wanted and not self._serves(record):
+        if self._wanted and not self.serves(record.service_id, record.service_name):
             return False
         if not self._terms:
             return True
         text = record.text
         return all((term.needle in text) is not term.absent for term in self._terms)
 
-    def _serves(self, record: LogRecord) -> bool:
-        # The name is looked at too, and at each record, so that a service made later is found by its name.
-        return (record.service_id is not None and record.service_id.casefold() in self._wanted) or (
-            record.service_name is not None and record.service_name.casefold() in self._wanted
+    def serves(self, service_id: str | None, name: str | None) -> bool:
+        """Whether records of this service may be wanted at all.
+
+        The name is looked at too, and at each record, so that a service made later is found by its name.
+        """
+        if not self._wanted:
+            return True
+        if self._exact:
+            return service_id in self._wanted or name in self._wanted
+        return (service_id is not None and service_id.casefold() in self._wanted) or (
+            name is not None and name.casefold() in self._wanted
         )
 
     def unknown(self, services: Iterable[tuple[str, str]]) -> list[str]:

@@ -29,6 +29,27 @@ def flooding(message: str = "too many messages") -> Disconnect:
     return Disconnect(CloseCode.FLOODING, "flooding", message)
 
 
+def unauthenticated(message: str = "the credential is not valid") -> Disconnect:
+    """The caller hasn't shown who it is, or what it has shown is no good. `message` never says why in detail."""
+    return Disconnect(CloseCode.UNAUTHENTICATED, "unauthenticated", message)
+
+
+def expired() -> Disconnect:
+    """The credential's time is over, or it has been revoked."""
+    return Disconnect(CloseCode.UNAUTHENTICATED, "expired", "the credential has expired or was revoked")
+
+
+def not_allowed() -> Disconnect:
+    """Not the caller's environment, or none at all: the two look alike (faults.md C21)."""
+    return Disconnect(CloseCode.NOT_ALLOWED, "not_allowed", "this environment may not be streamed")
+
+
+def undecided() -> Disconnect:
+    """Whoever had to say whether the caller may look doesn't answer: nobody is let in without that."""
+    message = "whether you may look can't be told at the moment"
+    return Disconnect(CloseCode.INTERNAL, "internal", message, retryable=True)
+
+
 def refused(refusal: UpstreamRefused) -> Disconnect:
     """What a refusal of Railway's means to a client."""
     if refusal.scope is Scope.ENVIRONMENT:
