@@ -1,20 +1,19 @@
 """The composition root: Settings in, a `web.Application` out, and the life of the process around it."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
-import time
+import socket
 from collections.abc import AsyncIterator, Coroutine
-from pathlib import Path
 from typing import Self
 
 from aiohttp import web
 
-from logrelay import __version__
-from logrelay.errors import UpstreamError
-from logrelay.railway.answers import QueryFailed
+from logrelay import __version__, descriptors, logs, memory
+from logrelay.admission import learn_environment, make_door, make_leases, make_tickets_api
+from logrelay.lag import Lag
+from logrelay.metrics import Metrics, Sources
 from logrelay.railway.backoff import Backoff
 from logrelay.railway.budget import Budget
 from logrelay.railway.directory import Directory
@@ -23,15 +22,15 @@ from logrelay.railway.feed import Feed
 from logrelay.railway.gateway import Addresses, Credential, Gateway
 from logrelay.railway.limits import FeedLimits
 from logrelay.railway.transport import Timeouts
-from logrelay.railway.verdicts import Kind, Verdict
 from logrelay.relay.history import Bounds
 from logrelay.relay.hub import Hubs
+from logrelay.relay.redaction import Redactor
 from logrelay.settings import Settings
 from logrelay.web import routes
-from logrelay.web.access import Environments, Origins, Places, is_loopback
 from logrelay.web.answers import Runner
 from logrelay.web.greeting import Greeting
 from logrelay.web.health import Health
+from logrelay.web.leases import Leases
 from logrelay.web.limits import ClientLimits
 from logrelay.web.placing import ResumeLimits
 from logrelay.web.socket import SocketLimits
@@ -40,48 +39,65 @@ from logrelay.web.stream import StreamLimits, Streams
 logger = logging.getLogger(__name__)
 
 _MIB = 1024 * 1024
-_BASE_BYTES = 64 * _MIB  # the process at rest, roughly
-_CLIENT_BYTES = 24 * 1024  # an idle client, roughly
 _KEEPALIVE = 10.0  # seconds (faults.md C10)
-_BACKLOG = 1024
+_BACKLOG = 1024  # connections that may wait in the kernel
+_ACCEPTED = 8  # of them in a turn of the event loop
 
 GATEWAY = web.AppKey("gateway", Gateway)
 HUBS = web.AppKey("hubs", Hubs)
 STREAMS = web.AppKey("streams", Streams)
 HEALTH = web.AppKey("health", Health)
+LEASES = web.AppKey("leases", Leases)
 
 
 def build(settings: Settings) -> web.Application:
     """The application, ready to be run; it opens nothing before it is started."""
     app = web.Application()
     gateway = make_gateway(settings)
-    hubs = _hubs(settings, gateway)
-    environments = _environments(settings)
+    redactor = _redactor(settings)
+    hubs = _hubs(settings, gateway, redactor)
+    door = make_door(settings)
+    leases = make_leases(door.access)
     streams = Streams(
         hubs,
-        origins=Origins(settings.allowed_origins, guard_host=is_loopback(settings.host)),
-        environments=environments,
-        places=Places(process=settings.max_connections, environment=settings.max_connections_per_environment),
+        door,
+        leases,
         greeting=Greeting(
             version=__version__,
             heartbeat=settings.heartbeat_seconds,
             max_connections=settings.max_connections_per_environment,
         ),
         limits=_stream_limits(settings),
+        audit_search=settings.access.audit_search,
     )
+    lag = Lag()
     health = Health(
-        hubs, streams, lambda: {"left": gateway.budget.left, "perHour": settings.queries_per_hour}
+        hubs,
+        streams,
+        lambda: {"left": gateway.budget.left, "perHour": settings.queries_per_hour},
+        door.access.describe,
+        metrics=Metrics(
+            Sources(hubs, gateway, streams.counts, lag, logs.dropped, lambda: redactor.counts)
+        ).exposed,
     )
-    app[GATEWAY], app[HUBS], app[STREAMS], app[HEALTH] = gateway, hubs, streams, health
-    routes.add_routes(app, streams, health, base_path=settings.base_path, origins=settings.allowed_origins)
+    app[GATEWAY], app[HUBS], app[STREAMS], app[HEALTH], app[LEASES] = gateway, hubs, streams, health, leases
+    routes.add_routes(
+        app,
+        streams,
+        health,
+        base_path=settings.base_path,
+        origins=settings.allowed_origins,
+        tickets=make_tickets_api(door, settings.base_path),
+    )
 
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
-        async with gateway, hubs, _Background() as background:
-            if environments.allowed is None and not environments.everything:
-                background.start(_learn_environment(gateway, environments, settings))
-            ceiling = _ceiling(settings)
+        async with gateway, hubs, door.access, _Background() as background:
+            background.start(lag.watch())
+            if not door.access.environments.known:
+                background.start(learn_environment(gateway, door.access.environments, _ends(settings)))
+            ceiling = memory.ceiling(settings.memory_mb)
             if ceiling is not None:
-                background.start(_guard_memory(hubs, streams, ceiling))
+                background.start(memory.Guard(hubs, streams, ceiling).run())
             health.started = True
             yield
 
@@ -112,7 +128,13 @@ def make_gateway(settings: Settings) -> Gateway:
     )
 
 
-def _hubs(settings: Settings, gateway: Gateway) -> Hubs:
+def _redactor(settings: Settings) -> Redactor:
+    if not settings.redact:
+        return Redactor(shapes=False)
+    return Redactor(pairs=settings.redact_pairs, rules=settings.redact_rules)
+
+
+def _hubs(settings: Settings, gateway: Gateway, redactor: Redactor) -> Hubs:
     limits = FeedLimits(
         overlap=settings.overlap_seconds,
         remembered=settings.history_records,
@@ -133,6 +155,7 @@ def _hubs(settings: Settings, gateway: Gateway) -> Hubs:
             limits=limits,
             backoff=_backoff(settings),
             directory=Directory(gateway, environment_id, refresh_after=settings.names_seconds),
+            redactor=redactor,
         )
 
     return Hubs(
@@ -156,10 +179,8 @@ def _backoff(settings: Settings) -> Backoff:
     )
 
 
-def _environments(settings: Settings) -> Environments:
-    if settings.environments is None:
-        return Environments()
-    return Environments(frozenset(settings.environments), everything="*" in settings.environments)
+def _ends(settings: Settings) -> Ends:
+    return Ends(_backoff(settings), refused_tries=3, broken_tries=5, refused_delay=settings.refused_seconds)
 
 
 def _stream_limits(settings: Settings) -> StreamLimits:
@@ -175,6 +196,7 @@ def _stream_limits(settings: Settings) -> StreamLimits:
             records=settings.resume_records,
             retention=settings.retention_days * 86_400,
         ),
+        auth=settings.access.auth_seconds,
         flush=settings.flush_seconds,
     )
 
@@ -197,71 +219,51 @@ class _Background:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def _learn_environment(gateway: Gateway, environments: Environments, settings: Settings) -> None:
-    """Ask which environment the project token is for, until Railway says so; refusals are final as a feed's are."""
-    ends = Ends(_backoff(settings), refused_tries=3, broken_tries=5, refused_delay=settings.refused_seconds)
-    while True:
-        renewals = gateway.renewals
-        try:
-            own = await gateway.own_environment()
-        except UpstreamError as error:
-            reason = str(error)
-            verdict = error.verdict if isinstance(error, QueryFailed) else Verdict(Kind.TRANSIENT, reason)
-        else:
-            environments.learn(own)
-            return
-        retry = ends.judge(verdict, time.monotonic(), gate=gateway.gate.wait)
-        about = {"reason": reason, "delay": round(retry.delay, 3)}
-        logger.warning("the token's environment is not known yet", extra=about)
-        if retry.final:
-            environments.refuse(reason)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(retry.delay):
-                await gateway.renewed(renewals)
-                ends.renewed()
-
-
-def _ceiling(settings: Settings) -> int | None:
-    """Bytes that the process may take: as set, or the container's limit (cgroup 2), or none."""
-    if settings.memory_mb is not None:
-        return settings.memory_mb * _MIB
-    try:
-        text = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
-    return int(text) if text.isdigit() else None
-
-
-async def _guard_memory(hubs: Hubs, streams: Streams, ceiling: int) -> None:
-    """Halve the histories at 80 % of the ceiling, refuse new clients at 90 % (faults.md P4)."""
-    while True:
-        taken = _BASE_BYTES + streams.clients * _CLIENT_BYTES + sum(hub.bytes for hub in hubs)
-        streams.crowded = taken > 0.9 * ceiling
-        if taken > 0.8 * ceiling:
-            dropped = sum(hub.shrink(hub.bytes // 2) for hub in hubs)
-            logger.warning("memory is short", extra={"bytes": taken, "ceiling": ceiling, "dropped": dropped})
-        await asyncio.sleep(1.0)
-
-
 class PortTaken(Exception):
     """The address can't be listened on."""
 
 
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens on the address. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=host == "::")
+
+
 async def start(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, int]:
     """Run the application on an address; returns its runner and the real port. Raises PortTaken."""
-    runner = Runner(app, access_log=None, keepalive_timeout=_KEEPALIVE, shutdown_timeout=1.0)
+    runner = Runner(
+        app,
+        access_log=None,
+        keepalive_timeout=_KEEPALIVE,
+        shutdown_timeout=1.0,
+        auto_decompress=False,  # nobody has to send us anything compressed, and a bomb would be inflated
+    )
     await runner.setup()
-    site = web.TCPSite(runner, host, port, backlog=_BACKLOG)
     try:
-        await site.start()
+        listening = _listening(host, port)
+        # asyncio accepts as many in a turn as the backlog is long. Where no descriptor is free it fails as often, each
+        # time with a line and a timer that does the same again (CPython 3.11): so few in a turn, which are enough for
+        # a crowd that comes back at once; and the kernel's queue is made long again afterwards.
+        await web.SockSite(runner, listening, backlog=_ACCEPTED).start()
+        listening.listen(_BACKLOG)
     except OSError as error:
         await runner.cleanup()
         raise PortTaken(f"can't listen on {host} port {port}: {os.strerror(error.errno or 0)}") from error
     return runner, int(runner.addresses[0][1])
 
 
+def _reread(app: web.Application) -> None:
+    """Read again what stands in files: Railway's token, and who may connect."""
+    app[GATEWAY].reread_credential()
+    app[LEASES].reload()
+
+
 async def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, then end gracefully within ten seconds; a second signal ends at once."""
+    descriptors.raise_limit()
+    if descriptors.room() < settings.max_connections:
+        about = {"connections": descriptors.room()}
+        logger.warning("file descriptors are enough for fewer connections than may be", extra=about)
     app = build(settings)
     runner, port = await start(app, settings.host, settings.port)
     logger.info("serving", extra={"host": settings.host, "port": port, "version": __version__})
@@ -275,7 +277,7 @@ async def serve(settings: Settings) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked, number)
-    loop.add_signal_handler(signal.SIGHUP, app[GATEWAY].reread_credential)
+    loop.add_signal_handler(signal.SIGHUP, _reread, app)
     try:
         await stop.wait()
         logger.info("stopping", extra={"clients": app[STREAMS].clients})

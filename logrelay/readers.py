@@ -11,6 +11,8 @@ from typing import Any
 import attrs
 from yarl import URL
 
+from logrelay.relay.redaction import Rule, read_rules
+
 
 @attrs.frozen
 class Reader:
@@ -18,6 +20,13 @@ class Reader:
 
     parse: Callable[[str], Any]
     right: str
+
+
+def setting(name: str, reader: Reader, default: Any, meaning: str, **options: Any) -> Any:
+    """A field of a settings class: the variable that it is read from, how, and what it means."""
+    return attrs.field(
+        default=default, metadata={"name": name, "reader": reader, "meaning": meaning}, **options
+    )
 
 
 def number(low: int, high: int) -> Reader:
@@ -52,6 +61,32 @@ def one_of(*names: str) -> Reader:
         return text.casefold()
 
     return Reader(parse, names[0] if len(names) == 1 else f"one of {', '.join(names)}")
+
+
+def some_of(*names: str) -> Reader:
+    """Some of these words, comma-separated and written as they are here."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        given = _list(text)
+        if not given or not set(given) <= set(names):
+            raise ValueError
+        return given
+
+    return Reader(parse, f"some of {', '.join(names)}, comma-separated")
+
+
+def flag() -> Reader:
+    """Yes or no."""
+    known = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
+        ("0", "false", "no", "off"), False
+    )
+
+    def parse(text: str) -> bool:
+        if text.casefold() not in known:
+            raise ValueError
+        return known[text.casefold()]
+
+    return Reader(parse, "true or false")
 
 
 def url(*schemes: str) -> Reader:
@@ -117,16 +152,36 @@ def base_path() -> Reader:
     return Reader(parse, "a path such as /logs")
 
 
+def _is(question: Callable[[], bool]) -> bool:
+    """The answer to a question about a path, which has none where the name is as long as a token in the wrong place."""
+    try:
+        return question()
+    except OSError as error:
+        raise ValueError from error
+
+
 def file() -> Reader:
     """A file that is there."""
 
     def parse(text: str) -> Path:
         path = Path(text)
-        if not path.is_file():
+        if not _is(path.is_file):
             raise ValueError
         return path
 
     return Reader(parse, "the path of a file that can be read")
+
+
+def new_file() -> Reader:
+    """A file that is there, or can be made."""
+
+    def parse(text: str) -> Path:
+        path = Path(text)
+        if not _is(path.is_file) and (path.exists() or not path.parent.is_dir()):
+            raise ValueError
+        return path
+
+    return Reader(parse, "the path of a file, in a folder that is there")
 
 
 def certificates() -> Reader:
@@ -140,6 +195,21 @@ def certificates() -> Reader:
         return Path(text)
 
     return Reader(parse, "the path of a PEM file with certificates")
+
+
+def rules() -> Reader:
+    """Rules of redaction, from a file. What is wrong with a rule is told by RulesInvalid, which is a ValueError."""
+
+    def parse(text: str) -> tuple[Rule, ...]:
+        path = Path(text)
+        if not _is(path.is_file):
+            raise ValueError
+        try:
+            return read_rules(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ValueError from error
+
+    return Reader(parse, "the path of a file with the name and the pattern of a rule in each line")
 
 
 TEXT = Reader(str, "a text")

@@ -61,7 +61,7 @@ def test_the_commands_are_those_that_are_understood() -> None:
     received = DOCUMENT["operations"]["fromViewer"]["messages"]
     names = {reference["$ref"].rpartition("/")[2] for reference in received}
 
-    assert names == {"filter", "pause", "resume", "ping"}
+    assert names == {"auth", "filter", "pause", "resume", "ping"}
     assert len(typing.get_args(protocol.Command)) == len(names)
 
 
@@ -90,6 +90,7 @@ def test_what_is_not_in_the_protocol_is_noticed(body: dict[str, Any]) -> None:
     [
         {"type": "filter", "services": ["api"], "search": '-"x y"', "severity": "warn", "replay": 10},
         {"type": "filter"},
+        {"type": "auth", "token": "a.b.c"},
         {"type": "ping", "id": [1]},
     ],
 )

@@ -43,7 +43,7 @@ def test_a_bad_configuration_ends_serve_at_once_with_a_line_for_each_fault() -> 
     assert ran.returncode == 2
     assert ran.stdout == ""
     assert ran.stderr.splitlines() == [
-        "logrelay: LOGRELAY_PORT must be a whole number from 0 to 65535",
+        "logrelay: PORT must be a whole number from 0 to 65535",
         "logrelay: RAILWAY_API_TOKEN has characters that no token has",
         "logrelay: LOGRELAY_ENVIRONMENTS must name the environments that may be streamed: ids, comma-separated, or *",
     ]

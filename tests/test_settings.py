@@ -75,7 +75,7 @@ def test_every_fault_is_reported_at_once_and_none_shows_a_value() -> None:
     assert len(found) == 11
     assert all("hunter2" not in fault for fault in found)
     for name in (
-        "LOGRELAY_PORT",
+        "PORT",
         "LOGRELAY_HISTORY_MB",
         "LOGRELAY_AUTH",
         "RAILWAY_API_TOKEN",
@@ -246,4 +246,6 @@ def test_the_readme_has_every_setting_with_its_default() -> None:
 def shown(default: object) -> str:
     if default in (None, (), ""):
         return "–"  # noqa: RUF001 as the table has it
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
     return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"

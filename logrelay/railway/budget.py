@@ -22,7 +22,7 @@ class Budget:
         per_second: int = 10,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._per_hour = per_hour
+        self.per_hour = per_hour
         self._per_second = per_second
         self._clock = clock
         self._hourly = float(per_hour)
@@ -31,7 +31,7 @@ class Budget:
         self.spent = 0
 
     def __repr__(self) -> str:
-        return f"<Budget {self.left} of {self._per_hour} left>"
+        return f"<Budget {self.left} of {self.per_hour} left>"
 
     @property
     def left(self) -> int:
@@ -42,13 +42,13 @@ class Budget:
     @property
     def plenty(self) -> bool:
         """Whether there is enough for what is only nice to have: a quarter of the hour's is kept for the rest."""
-        return self.left * 4 >= self._per_hour
+        return self.left * 4 >= self.per_hour
 
     def _fill(self) -> None:
         now = self._clock()
         passed = now - self._filled
         self._filled = now
-        self._hourly = min(self._per_hour, self._hourly + passed * self._per_hour / 3600)
+        self._hourly = min(self.per_hour, self._hourly + passed * self.per_hour / 3600)
         self._momentary = min(self._per_second, self._momentary + passed * self._per_second)
 
     async def take(self) -> None:
@@ -56,7 +56,7 @@ class Budget:
         while True:
             self._fill()
             if self._hourly < 1:
-                wait = (1 - self._hourly) * 3600 / self._per_hour
+                wait = (1 - self._hourly) * 3600 / self.per_hour
                 raise BudgetSpent("the relay's own budget of Railway queries is spent", wait)
             if self._momentary >= 1:
                 self._hourly -= 1

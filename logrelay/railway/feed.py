@@ -24,6 +24,7 @@ from logrelay.railway.transport import TURN, Batch, SubscriptionEnded
 from logrelay.railway.verdicts import Kind, Verdict
 from logrelay.relay import timestamps
 from logrelay.relay.records import Entry
+from logrelay.relay.redaction import Redactor
 from logrelay.relay.upstream import Sink
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Feed:
         backoff: Backoff | None = None,
         directory: Directory | None = None,
         wall: Callable[[], int] = time.time_ns,
+        redactor: Redactor | None = None,
     ) -> None:
         self._gateway = gateway
         self._environment_id = environment_id
@@ -53,6 +55,7 @@ class Feed:
             remembered=limits.remembered,
             window=limits.reread_window if limits.reread else 0.0,
             clock=wall,
+            redactor=redactor,
         )
         self._ends = Ends(
             backoff or Backoff(),
@@ -196,6 +199,7 @@ class Feed:
         delivery.lost(verdict.reason)
         self._stumbles.ended(verdict, self._intake.watermark)
         gateway = self._gateway
+        gateway.ends[verdict.kind.value] += 1
         if verdict.kind is Kind.REFUSED:
             gateway.reread_credential()
         self._look_at_token()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
@@ -98,6 +99,7 @@ class Gateway:
         self.openings = asyncio.Semaphore(openings)
         self.renewals = 0  # how often the token has changed
         self.rejected = False  # whether the credential is known to be good for nothing
+        self.ends: Counter[str] = Counter()  # of the feeds' tries, by Kind's value; for metrics
         self._renewed = asyncio.Event()  # set, and replaced, when the token has changed
         self._timeouts = timeouts or Timeouts()
         self._query_timeout = query_timeout

@@ -14,7 +14,7 @@ from logrelay.errors import Scope, UpstreamRefused
 from logrelay.relay.history import Bounds, History
 from logrelay.relay.past import Latecomers, Past, PastBounds, ahead
 from logrelay.relay.records import Entry, LogRecord, Notice
-from logrelay.relay.upstream import Description, Sink, Upstream, UpstreamState
+from logrelay.relay.upstream import Delivered, Description, Sink, Upstream, UpstreamState
 
 __all__ = ["Description", "Hub", "Hubs", "Listener", "Sink", "Upstream", "UpstreamState"]
 
@@ -40,6 +40,7 @@ class Hub:
         self.environment_id = environment_id
         self.history = History(bounds)
         self.upstream = UpstreamState()
+        self.delivered = Delivered()
         self.description = Description()
         self.refusal: UpstreamRefused | None = None
         self.viewers = 0
@@ -177,6 +178,7 @@ class Hub:
         stamps = [entry.ns for entry in entries if isinstance(entry, LogRecord)]
         if entries:
             self.last_log_ns = stamps[-1] if stamps else None
+            self.delivered.add(entries)
             self._append(entries)
         self.history.seeded = self.history.end
 
@@ -184,10 +186,12 @@ class Hub:
         """See Sink."""
         if records:
             self.last_log_ns = time.time_ns()
+            self.delivered.records += len(records)
             self._append(records)
 
     def announce(self, message: str, data: Mapping[str, Any]) -> None:
         """See Sink."""
+        self.delivered.note(message, data)
         self._append([Notice(message, data, time.time_ns())])
 
     def describe(self, description: Description) -> None:

@@ -1,13 +1,16 @@
 """What a hub and its upstream say to each other: the two sides of the core's inlet, and its state."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
 
 from logrelay.errors import UpstreamRefused
 from logrelay.relay import timestamps
-from logrelay.relay.records import Entry, LogRecord
+from logrelay.relay.records import Entry, LogRecord, Notice
+
+STATES = ("connecting", "live", "reconnecting", "degraded", "refused")  # protocol.md section 2
 
 
 @attrs.frozen
@@ -42,6 +45,32 @@ class UpstreamState:
             start, end = map(timestamps.render, self.missing)
             described["backfill"] = {"fetched": self.fetched, "from": start, "to": end}
         return described
+
+
+@attrs.define
+class Delivered:
+    """What an upstream has delivered so far, as plain numbers for whoever wants to know."""
+
+    records: int = 0
+    losses: int = 0  # how often it was lost after it had stood
+    missing: int = 0  # records that gaps say are missing; a gap that can't tell how many adds none
+    gaps: Counter[str] = attrs.Factory(Counter)  # by reason (protocol.md section 2)
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Count entries of both kinds."""
+        for entry in entries:
+            if isinstance(entry, Notice):
+                self.note(entry.message, entry.data)
+            else:
+                self.records += 1
+
+    def note(self, message: str, data: Mapping[str, Any]) -> None:
+        """Count one notice."""
+        if message == "reconnecting":
+            self.losses += 1
+        elif message == "gap":
+            self.gaps[data["reason"]] += 1
+            self.missing += data["count"] or 0
 
 
 class Sink(Protocol):

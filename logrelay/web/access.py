@@ -1,218 +1,124 @@
-"""Who may connect: origins, environments, and how many at once. Decides; answers nothing itself."""
+"""Who may look at what: one decision about one caller and one environment, returned as a value."""
 
-import asyncio
-import contextlib
-import ipaddress
-import re
-from collections import Counter
+import logging
+from collections.abc import Mapping
+from typing import Protocol, Self
 
 import attrs
-from yarl import URL
+from aiohttp import web
 
-from logrelay.errors import CloseCode, Disconnect
+from logrelay.errors import Disconnect
+from logrelay.web.credentials import Doors
+from logrelay.web.endings import expired, not_allowed, unauthenticated
+from logrelay.web.environments import Environments
+from logrelay.web.grants import Credential, Grant, Guard, Source
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+logger = logging.getLogger(__name__)
 
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is one of this machine's own loopback names."""
-    name = host.strip("[]").casefold()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+Decision = Grant | Disconnect
+EVERYONE = Grant("none")
 
 
-def _origin(text: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of an origin (RFC 6454 section 6.2); None when it is none."""
-    try:
-        url = URL(text)
-        if (
-            url.scheme not in _DEFAULT_PORTS
-            or not url.host
-            or url.user is not None
-            or url.password is not None
-            or url.path not in ("", "/")
-            or url.raw_query_string
-            or url.raw_fragment
-        ):
-            return None
-        return url.scheme, url.host.casefold(), url.port or _DEFAULT_PORTS[url.scheme]
-    except ValueError:
-        return None
+class TicketOffice(Protocol):
+    """Tickets, as far as a decision needs them."""
+
+    def recognises(self, text: str) -> bool:
+        """Whether a text has the form of one of our own credentials."""
+
+    def admit(self, credential: Credential, environment_id: str) -> Grant:
+        """The grant of a ticket, which is used up, or of a reconnect token. Raises Disconnect."""
+
+    def reconnect_token(self, grant: Grant) -> str | None:
+        """A credential of the same scope for coming back, for who has come by a ticket."""
+
+    def revoked(self, grant: Grant) -> bool:
+        """Whether a grant was revoked since it was made."""
 
 
-def _authority(text: str, scheme: str) -> tuple[str, int] | None:
-    """Host and port of a Host header, whose port is the scheme's where it names none."""
-    try:
-        url = URL(f"{scheme}://{text}")
-        return (url.host.casefold(), url.port or _DEFAULT_PORTS[scheme]) if url.host else None
-    except ValueError:
-        return None
+@attrs.frozen
+class Access:
+    """Decides by the mode's guard (None: everyone may look, or only who has a ticket), and by tickets beside it.
 
-
-class Origins:
-    """Which origins may open a stream: those on the list, and the same origin as the Host header's.
-
-    `*` on the list lets everyone in. On a loopback address without authentication, the Host must be a loopback name
-    or that of an allowed origin, so that a foreign page can't reach it by rebinding its own name.
+    Nothing falls through: a credential that is shown is judged, and that judgement stands. Railway isn't asked, and
+    "not yours" can't be told from "not there" (faults.md C21).
     """
 
-    def __init__(self, allowed: tuple[str, ...] = (), *, guard_host: bool = False) -> None:
-        self.allowed = allowed
-        self._everyone = "*" in allowed
-        self._known = {origin for text in allowed if (origin := _origin(text)) is not None}
-        self._guard_host = guard_host
-
-    def __repr__(self) -> str:
-        return f"<Origins {', '.join(self.allowed) or 'same origin'}>"
-
-    @staticmethod
-    def valid(text: str) -> bool:
-        """Whether a list may name this: `*`, or a scheme, host and perhaps port."""
-        return text == "*" or (_origin(text) is not None and not text.endswith("/"))
-
-    def admits(self, origin: str | None, host: str | None) -> bool:
-        """Whether a request with these two headers may open a stream."""
-        if self._everyone:
-            return True
-        if self._guard_host and not self._own_host(host):
-            return False
-        if origin is None:
-            return True
-        parsed = _origin(origin)
-        if parsed is None:
-            return False
-        return parsed in self._known or (host is not None and _authority(host, parsed[0]) == parsed[1:])
-
-    def _own_host(self, host: str | None) -> bool:
-        authority = None if host is None else _authority(host, "http")
-        if authority is None:
-            return False
-        return is_loopback(authority[0]) or any(authority[0] == known for _, known, _ in self._known)
-
-
-@attrs.define
-class Environments:
-    """Which environments may be streamed. None: not known yet (a project token's own one)."""
-
-    allowed: frozenset[str] | None = None
-    everything: bool = False
-    patience: float = 5.0  # seconds that a client waits where nothing is known yet
-    refusal: str | None = None  # why Railway doesn't say which
-    _told: asyncio.Event = attrs.Factory(asyncio.Event)
-
-    def learn(self, environment_id: str) -> None:
-        """This one may be streamed, and no other."""
-        self.allowed = frozenset({environment_id})
-        self.refusal = None
-        self._told.set()
-
-    def refuse(self, reason: str) -> None:
-        """Railway refuses to say which: waiting won't help for now."""
-        self.refusal = reason
-        self._told.set()
+    environments: Environments
+    guard: Guard | None = None
+    tickets: TicketOffice | None = None
+    ticket_only: bool = False  # nobody is let in without one
 
     @property
-    def known(self) -> bool:
-        """Whether it is known which may be streamed, or that it won't be for now."""
-        return self.allowed is not None or self.everything or self.refusal is not None
-
-    async def learned(self) -> None:
-        """Wait until it is known which may be streamed, for as long as a client's patience lasts."""
-        if not self.known:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.patience):
-                    await self._told.wait()
-
-    def admit(self, environment_id: str) -> None:
-        """Raises Disconnect when this environment may not be streamed; Railway isn't asked for that."""
-        if self.refusal is not None:
-            raise Disconnect(CloseCode.UPSTREAM_REFUSED, "upstream_refused", self.refusal, retryable=True)
-        if self.allowed is None and not self.everything:
-            message = "the relay does not know yet which environment its token is for"
-            raise Disconnect(CloseCode.INTERNAL, "internal", message, retryable=True)
-        if self.everything:
-            if not _ID.fullmatch(environment_id):
-                message = "Railway knows no such environment, or the relay's token can't see it"
-                raise Disconnect(CloseCode.UNKNOWN_ENVIRONMENT, "unknown_environment", message)
-            return
-        if self.allowed is None or environment_id not in self.allowed:
-            message = "this environment may not be streamed"
-            raise Disconnect(CloseCode.NOT_ALLOWED, "not_allowed", message)
-
-
-class Places:
-    """How many connections there may be: in the process, and to one environment."""
-
-    def __init__(self, *, process: int = 10_000, environment: int = 10, retry_after: float = 10.0) -> None:
-        self._process = process
-        self._environment = environment
-        self.retry_after = retry_after  # seconds
-        self._taken = 0
-        self._by_environment: Counter[str] = Counter()
-
-    def __repr__(self) -> str:
-        return f"<Places {self._taken} of {self._process}>"
+    def mode(self) -> str:
+        """The name of the mode."""
+        return self.guard.mode if self.guard is not None else "ticket" if self.ticket_only else "none"
 
     @property
-    def taken(self) -> int:
-        """Connections of this process."""
-        return self._taken
+    def required(self) -> bool:
+        """Whether a credential must be shown."""
+        return self.guard is not None or self.ticket_only
 
     @property
-    def free(self) -> bool:
-        """Whether the process takes one more."""
-        return self._taken < self._process
+    def doors(self) -> Doors:
+        """Where credentials are looked for."""
+        return Doors(
+            required=self.required, forwards=self.mode == "forward", tickets=self.tickets is not None
+        )
 
-    def of_process(self) -> "_Place":
-        """One of the process's places while inside."""
-        return _Place(self, None)
+    async def decide(self, credential: Credential | None, environment_id: str) -> Decision:
+        """What this caller may see of this environment, or the end that its connection comes to."""
+        try:
+            grant = await self._granted(credential, environment_id)
+        except Disconnect as refused:
+            refused.__traceback__ = None
+            return refused
+        seconds = grant.seconds
+        if seconds is not None and seconds <= 0:
+            return expired()
+        if self.tickets is not None and self.tickets.revoked(grant):
+            return expired()
+        if not grant.covers(environment_id):
+            return not_allowed()
+        return grant
 
-    def of_environment(self, environment_id: str) -> "_Place":
-        """One of an environment's places while inside. Entering raises Disconnect when they are all taken."""
-        return _Place(self, environment_id)
-
-    def take(self, environment_id: str | None) -> None:
-        """Take a place, of the process where no environment is given. Raises Disconnect when they are all taken."""
-        if environment_id is None:
-            self._taken += 1
-            return
-        if self._by_environment[environment_id] >= self._environment:
-            message = "too many connections to this environment"
-            raise Disconnect(
-                CloseCode.TOO_MANY,
-                "too_many_connections",
-                message,
-                retryable=True,
-                retry_after=self.retry_after,
+    async def _granted(self, credential: Credential | None, environment_id: str) -> Grant:
+        if (
+            credential is not None
+            and self.tickets is not None
+            and (credential.source is Source.TICKET or self.tickets.recognises(credential.token))
+        ):
+            return self.tickets.admit(credential, environment_id)
+        if not self.required:
+            return EVERYONE
+        if credential is None:
+            raise unauthenticated(
+                "show who you are: by Authorization, a subprotocol, a ticket or an `auth` message"
             )
-        self._by_environment[environment_id] += 1
+        if self.guard is None:
+            raise unauthenticated()
+        return await self.guard.grant(credential, environment_id)
 
-    def give_back(self, environment_id: str | None) -> None:
-        """Give a place back."""
-        if environment_id is None:
-            self._taken -= 1
-            return
-        self._by_environment[environment_id] -= 1
-        if not self._by_environment[environment_id]:
-            del self._by_environment[environment_id]
+    def find(self, request: web.BaseRequest) -> Credential | Disconnect | None:
+        """The request's credential, None where it has none, or the end that a bad one comes to."""
+        try:
+            return self.doors.find(request)
+        except Disconnect as refused:
+            refused.__traceback__ = None
+            return refused
 
+    def describe(self) -> Mapping[str, object]:
+        """For `/readyz`."""
+        return {"mode": self.mode} | dict(
+            self.guard.describe() if self.guard is not None else {"state": "ok"}
+        )
 
-class _Place:
-    """A context in which one place is taken. As small as can be: there are two for each client."""
+    async def __aenter__(self) -> Self:
+        """Open what the guard needs."""
+        if self.guard is not None:
+            await self.guard.__aenter__()
+        return self
 
-    __slots__ = ("_environment_id", "_places")
-
-    def __init__(self, places: Places, environment_id: str | None) -> None:
-        self._places = places
-        self._environment_id = environment_id
-
-    def __enter__(self) -> None:
-        self._places.take(self._environment_id)
-
-    def __exit__(self, *exc: object) -> None:
-        self._places.give_back(self._environment_id)
+    async def __aexit__(self, *exc: object) -> None:
+        """Close it."""
+        if self.guard is not None:
+            await self.guard.__aexit__(*exc)

@@ -17,10 +17,11 @@ from logrelay.web import frames, protocol
 from logrelay.web.audience import PAGES_AT_ONCE, Audience, Crowd, Position
 from logrelay.web.endings import failed, flooding, gone, refused, restart
 from logrelay.web.frames import Form, Page, passes
-from logrelay.web.greeting import Greeting
+from logrelay.web.greeting import Greeting, standing
+from logrelay.web.leases import Lease
 from logrelay.web.limits import ClientLimits
 from logrelay.web.placing import Placing, lost, recent
-from logrelay.web.protocol import FilterCommand, PauseCommand, PingCommand
+from logrelay.web.protocol import AuthCommand, FilterCommand, PauseCommand, PingCommand
 from logrelay.web.socket import Socket
 from logrelay.web.ticker import Ticker
 
@@ -48,6 +49,7 @@ class Client:
         "_hub",
         "_invalid",
         "_joined",
+        "_lease",
         "_limits",
         "_placed",
         "_placing",
@@ -57,6 +59,7 @@ class Client:
         "_socket",
         "_view",
         "_writing",
+        "filters",
         "lost",
         "sent",
     )
@@ -66,6 +69,7 @@ class Client:
         socket: Socket,
         audience: Audience,
         placing: Placing,
+        lease: Lease,
         *,
         limits: ClientLimits,
         greeting: Greeting,
@@ -75,9 +79,10 @@ class Client:
         self._audience = audience
         self._hub = audience.hub
         self._placing: Placing | None = placing  # None when it isn't needed any more
+        self._lease = lease
         self._limits = limits
         self._greeting = greeting
-        self._view = audience.view(placing.filter, form)
+        self._view = audience.view(placing.filter.inside(lease.scope), form)
         self._joined = self._hub.history.end
         self._position = Position()  # the crowd's while the client is in one
         self._placed = False  # whether that position is a place in the history yet
@@ -90,9 +95,25 @@ class Client:
         self._writing: asyncio.Task[None] | None = None  # while the client is behind
         self.sent = 0  # records
         self.lost = 0  # records passed over because the client was too slow
+        self.filters = 1  # that the client has had
 
     def __repr__(self) -> str:
         return f"<Client at {self._position.number} of {self._hub.history!r} {self._socket!r}>"
+
+    @property
+    def filter(self) -> Filter:
+        """The filter of the moment, for the audit line."""
+        return self._view.filter
+
+    @property
+    def services(self) -> Sequence[tuple[str, str]]:
+        """Ids and names of the environment's services."""
+        return self._hub.description.services
+
+    @property
+    def written(self) -> int:
+        """Bytes that were written to the socket."""
+        return self._socket.written
 
     # -- life -----------------------------------------------------------------------------------------------
 
@@ -101,10 +122,12 @@ class Client:
         ticker = Ticker(self._socket, self._limits, self._beat, self.end)
         self._audience.enter(self)
         try:
+            self._lease.begin(self.end, self._rescope)
             self._write_on()
             await self._read_on()
         finally:
             end = self._ended = self._ended or restart()  # what a restart has left, aiohttp cancels
+            self._lease.close()
             self._step_out()
             self._audience.leave(self)
             ticker.cancel()
@@ -164,7 +187,11 @@ class Client:
         """Take the client's messages until it leaves."""
         while (text := await self._socket.message()) is not None:
             try:
-                self._obey(protocol.command(text))
+                command = protocol.command(text)
+                if isinstance(command, AuthCommand):
+                    await self._renew(command)
+                else:
+                    self._obey(command)
             except FilterInvalid as error:
                 self._socket.send(protocol.error("filter_invalid", str(error), retryable=False))
             except MessageInvalid as error:
@@ -178,6 +205,17 @@ class Client:
         self._invalid += 1
         if self._invalid >= self._limits.invalid_messages:
             raise flooding("too many messages that can't be understood")
+
+    async def _renew(self, command: AuthCommand) -> None:
+        """Show who is calling anew; the stream goes on in place. Raises Disconnect."""
+        await self._lease.renew(command.token)
+        self._socket.send(protocol.status("authenticated", standing(self._lease)))
+
+    def _rescope(self) -> None:
+        """The client may see more or less than before: from here on, whatever position that is."""
+        self._view = self._audience.view(self._view.filter.inside(self._lease.scope), self._view.form)
+        self._step_out()
+        self._write_on()
 
     def _obey(self, command: protocol.Command) -> None:
         if isinstance(command, FilterCommand):
@@ -200,9 +238,11 @@ class Client:
     def _change_filter(self, command: FilterCommand) -> None:
         """Swap the filter; the position stays. A replay shows the past through it, up to that position."""
         wanted = Filter.parse(command.services, command.search, command.severity)
-        self._view = self._audience.view(wanted, self._view.form)
+        self._view = self._audience.view(wanted.inside(self._lease.scope), self._view.form)
+        self.filters += 1
         self._step_out()
-        self._socket.send(protocol.status("filter", {"filter": self._greeting.filter(wanted, self._hub)}))
+        echoed = self._greeting.filter(wanted, self._hub, self._lease)
+        self._socket.send(protocol.status("filter", {"filter": echoed}))
         self._replay = command if command.replay else None
         self._write_on()
 
@@ -346,7 +386,7 @@ class Client:
         placing = self._placing
         assert placing is not None  # noqa: S101 it is needed until the client has been placed
         await placing.prepare(self._hub, self._joined)
-        described = self._greeting.connected(self._hub, placing, self._view.filter)
+        described = self._greeting.connected(self._hub, placing, self._view.filter, self._lease)
         self._socket.send(protocol.status("connected", described))
         async with contextlib.aclosing(placing.backfill(self._hub)) as past:
             async for entries in past:

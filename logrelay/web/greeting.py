@@ -1,9 +1,10 @@
-"""What `connected` and the heartbeats say of a hub, and how a filter is echoed. The same for all clients."""
+"""What `connected` and the heartbeats say of a hub, and how a filter is echoed: as far as a client may see the hub."""
 
 from logrelay.relay import timestamps
 from logrelay.relay.filters import Filter
 from logrelay.relay.hub import Hub
 from logrelay.web import protocol
+from logrelay.web.leases import Lease
 from logrelay.web.placing import Placing
 
 
@@ -14,29 +15,30 @@ class Greeting:
         self._version = version
         self._limits = {"heartbeatSeconds": heartbeat, "maxConnections": max_connections}
 
-    def filter(self, wanted: Filter, hub: Hub) -> dict[str, object]:
-        """The filter as understood; service names that nobody knows are named."""
+    def filter(self, wanted: Filter, hub: Hub, lease: Lease) -> dict[str, object]:
+        """The filter as understood; service names that nobody knows, or that aren't for this client, are named."""
         echoed: dict[str, object] = {
             "services": list(wanted.services),
             "search": wanted.search,
             "severity": wanted.severity,
         }
-        unknown = wanted.unknown(hub.description.services)
+        unknown = wanted.unknown(_seen(hub, lease))
         return echoed | {"unknownServices": unknown} if unknown else echoed
 
-    def connected(self, hub: Hub, placing: Placing, wanted: Filter) -> dict[str, object]:
+    def connected(self, hub: Hub, placing: Placing, wanted: Filter, lease: Lease) -> dict[str, object]:
         """`data` of the `connected` message. The filter may have been changed since the placing was asked for."""
         return {
             "environmentId": hub.environment_id,
             "environmentName": hub.description.name,
             "protocol": protocol.VERSION,
-            "services": [{"id": identity, "name": name} for identity, name in hub.description.services],
-            "filter": self.filter(wanted, hub),
+            "services": [{"id": identity, "name": name} for identity, name in _seen(hub, lease)],
+            "filter": self.filter(wanted, hub, lease),
             "resume": placing.outcome,
             "limits": self._limits,
             "upstream": hub.upstream.describe(),
             "viewers": hub.viewers,
             "version": self._version,
+            **standing(lease),
         }
 
     def heartbeat(self, hub: Hub, last_id: str | None) -> dict[str, object]:
@@ -47,3 +49,17 @@ class Greeting:
             "lastLogAt": None if hub.last_log_ns is None else timestamps.render(hub.last_log_ns),
             "viewers": hub.viewers,
         }
+
+
+def standing(lease: Lease) -> dict[str, object]:
+    """How long the client's credential lasts, in seconds from now, and what to come back with; where there is that."""
+    seconds, token = lease.grant.seconds, lease.reconnect_token()
+    lasts: dict[str, object] = {} if seconds is None else {"expiresInSeconds": max(0, round(seconds, 3))}
+    return lasts if token is None else {**lasts, "reconnectToken": token}
+
+
+def _seen(hub: Hub, lease: Lease) -> list[tuple[str, str]]:
+    """The services that a client may know of, as pairs of id and name."""
+    return [
+        (identity, name) for identity, name in hub.description.services if lease.scope.serves(identity, name)
+    ]

@@ -82,15 +82,23 @@ class ResumeCommand:
 
 
 @attrs.frozen
+class AuthCommand:
+    """`auth`: shows who is calling, as the first message or to renew what was shown before."""
+
+    token: str = attrs.field(repr=False)
+
+
+@attrs.frozen
 class PingCommand:
     """`ping`: to be answered with the same id."""
 
     id: Any = None
 
 
-Command = FilterCommand | PauseCommand | ResumeCommand | PingCommand
+Command = AuthCommand | FilterCommand | PauseCommand | ResumeCommand | PingCommand
 
 _COMMANDS: dict[str, type[Command]] = {
+    "auth": AuthCommand,
     "filter": FilterCommand,
     "pause": PauseCommand,
     "resume": ResumeCommand,

@@ -6,10 +6,17 @@ from aiohttp import web
 from logrelay.web import answers
 from logrelay.web.health import Health
 from logrelay.web.stream import Streams
+from logrelay.web.tickets_api import TicketsApi
 
 
 def add_routes(
-    app: web.Application, streams: Streams, health: Health, *, base_path: str, origins: tuple[str, ...]
+    app: web.Application,
+    streams: Streams,
+    health: Health,
+    *,
+    base_path: str,
+    origins: tuple[str, ...],
+    tickets: TicketsApi | None = None,
 ) -> None:
     """Put every route into the application.
 
@@ -26,6 +33,11 @@ def add_routes(
         for name, handler in (("healthz", health.live), ("readyz", health.ready))
         for method in ("GET", "HEAD")  # some probes want no body
     ]
+    for path in paths:
+        for method in ("GET", "HEAD"):  # no other origin's page has any business with these
+            app.router.add_route(method, f"{path}/metrics", health.metrics)
+    if tickets is not None:
+        readable += tickets.add_routes(app)
     options = aiohttp_cors.ResourceOptions(allow_headers="*")  # type: ignore[no-untyped-call] # it has no types
     cors = aiohttp_cors.setup(app, defaults=dict.fromkeys(origins, options))
     for route in readable:

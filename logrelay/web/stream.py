@@ -1,34 +1,37 @@
-"""The stream's handshake: parse, admit, place the client in the history. And the end of all streams."""
+"""The stream's handshake: who is calling, may they, and where in the history they begin. And the end of all streams."""
 
 import asyncio
 import contextlib
 import itertools
 import logging
 import random
-import time
 import weakref
 
 import attrs
 from aiohttp import hdrs, web
 
-from logrelay.errors import CloseCode, Disconnect, FilterInvalid, ParameterInvalid
+from logrelay.errors import CloseCode, Disconnect, FilterInvalid, MessageInvalid, ParameterInvalid
 from logrelay.relay.hub import Hub, Hubs
 from logrelay.web import parameters, protocol
-from logrelay.web.access import Environments, Origins, Places
 from logrelay.web.answers import refusal
 from logrelay.web.audience import Audience
+from logrelay.web.audit import Audit
 from logrelay.web.client import Client
-from logrelay.web.endings import failed, restart
+from logrelay.web.counts import StreamCounts
+from logrelay.web.door import Door
+from logrelay.web.endings import failed, gone, restart, unauthenticated
 from logrelay.web.frames import Form
+from logrelay.web.grants import Credential, Grant
 from logrelay.web.greeting import Greeting
+from logrelay.web.leases import Leases
 from logrelay.web.limits import ClientLimits
 from logrelay.web.placing import ResumeLimits
+from logrelay.web.protocol import AuthCommand
 from logrelay.web.socket import Socket, SocketLimits
 
 logger = logging.getLogger(__name__)
 
 _COMEBACK = 1.0  # seconds after which those who come while the relay ends may try again
-_LOGGED = 64  # characters of an environment's id that hasn't been admitted
 
 
 @attrs.frozen
@@ -38,6 +41,7 @@ class StreamLimits:
     client: ClientLimits = attrs.Factory(ClientLimits)
     socket: SocketLimits = attrs.Factory(SocketLimits)
     resume: ResumeLimits = attrs.Factory(ResumeLimits)
+    auth: float = 5.0  # seconds for the `auth` message of those who show nothing before
     flush: float = 2.0  # seconds to send what has arrived, at the end
     comeback_rate: float = 100.0  # clients a second that may come back after a restart
 
@@ -48,24 +52,25 @@ class Streams:
     def __init__(
         self,
         hubs: Hubs,
+        door: Door,
+        leases: Leases,
         *,
-        origins: Origins,
-        environments: Environments,
-        places: Places,
         greeting: Greeting,
         limits: StreamLimits,
+        audit_search: bool = False,
     ) -> None:
         self._hubs = hubs
-        self._origins = origins
-        self._environments = environments
-        self._places = places
+        self._door = door
+        self._leases = leases
         self._greeting = greeting
         self._limits = limits
+        self._audit_search = audit_search
         self._audiences: weakref.WeakValueDictionary[Hub, Audience] = weakref.WeakValueDictionary()
         self._clients: set[Client] = set()
         self._numbers = itertools.count(1)
         self._empty = asyncio.Event()
         self._empty.set()
+        self.counts = StreamCounts(self._clients)
         self.draining = False
         self.crowded = False  # memory is short: no new clients
 
@@ -81,45 +86,41 @@ class Streams:
         """`GET /api/environments/{environment_id}/logs/stream`."""
         refused = self._refusal(request)
         if refused is not None:
-            logger.info("stream refused", extra={"status": refused.status})
-            return refused
-        with self._places.of_process():
+            code, answer = refused
+            self.counts.refused[code] += 1
+            logger.info("stream refused", extra={"status": answer.status, "error": code})
+            return answer
+        with self._door.places.of_process():
             try:
                 deflate = parameters.batched(request.query)
                 socket = await Socket.upgraded(request, self._limits.socket, deflate=deflate)
             except web.HTTPBadRequest:
+                self.counts.refused["bad_request"] += 1
                 headers = {"Sec-WebSocket-Version": "13"}
                 return refusal(400, "bad_request", "the WebSocket handshake is broken", headers=headers)
             await self._serve(request, socket)
         return socket.response
 
-    def _refusal(self, request: web.Request) -> web.Response | None:
+    def _refusal(self, request: web.Request) -> tuple[str, web.Response] | None:
         """What is refused before the upgrade (protocol.md section 1), in the order of what it costs."""
         if "websocket" not in request.headers.get(hdrs.UPGRADE, "").casefold():
             message = "this is a WebSocket; connect to it with one"
             headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
-            return refusal(426, "upgrade_required", message, headers=headers)
+            return _refused(426, "upgrade_required", message, headers=headers)
         if self.draining:
-            return refusal(503, "draining", "the relay is about to restart", retry_after=_COMEBACK)
-        origins = request.headers.getall(hdrs.ORIGIN, ())
-        origin = origins[0] if origins else None
-        if len(origins) > 1 or not self._origins.admits(origin, request.headers.get(hdrs.HOST)):
-            return refusal(403, "origin_not_allowed", "this origin may not open a stream here")
-        if self.crowded or not self._places.free:
-            message = "too many connections to this relay"
-            return refusal(503, "too_many_connections", message, retry_after=self._places.retry_after)
+            return _refused(503, "draining", "the relay is about to restart", retry_after=_COMEBACK)
+        if not self._door.admits(request, cookie=self._door.access.doors.brings_cookie(request)):
+            return _refused(403, "origin_not_allowed", "this origin may not open a stream here")
+        full = self._door.full(request, crowded=self.crowded)
+        if full is not None:
+            return _refused(503, "too_many_connections", full.message, retry_after=full.seconds)
         return None
 
     async def _serve(self, request: web.Request, socket: Socket) -> None:
         """One connection after its upgrade; refusals are messages from here on, because browsers can read those."""
-        environment_id = request.match_info["environment_id"]
-        about: dict[str, object] = {
-            "connection": next(self._numbers),
-            "environment": environment_id[:_LOGGED],
-        }
-        began = time.monotonic()
+        audit = Audit(next(self._numbers), with_search=self._audit_search)
         try:
-            end = await self._served(request, socket, environment_id, about)
+            end = await self._served(request, socket, audit)
         except (ParameterInvalid, FilterInvalid) as error:
             code = "filter_invalid" if isinstance(error, FilterInvalid) else "parameter_invalid"
             end = Disconnect(CloseCode.PARAMETERS, code, str(error))
@@ -128,26 +129,30 @@ class Streams:
             end = refused
             await socket.close(end)
         except Exception:
-            logger.exception("connection failed", extra=about)
+            logger.exception("connection failed", extra=audit.known)
             end = failed()
             await socket.close(end)
-        about |= {"code": int(end.code), "error": end.error, "bytes": socket.written}
-        logger.info("stream closed", extra=about | {"seconds": round(time.monotonic() - began, 3)})
+        if not audit.opened and end.error is not None:
+            self.counts.refused[end.error] += 1
+        audit.closed(end, socket.written)
 
-    async def _served(
-        self, request: web.Request, socket: Socket, environment_id: str, about: dict[str, object]
-    ) -> Disconnect:
+    async def _served(self, request: web.Request, socket: Socket, audit: Audit) -> Disconnect:
         """Admit and serve one client to its end; raises what it is refused for."""
-        if self.draining:  # since the upgrade was begun
-            socket.send(protocol.status("draining", {"reconnectInSeconds": _COMEBACK}))
-            raise restart()
-        if not self._environments.known:
-            waiting = {"environmentId": about["environment"], "upstream": {"state": "connecting"}}
+        environment_id = request.match_info["environment_id"]
+        self._stop_where_draining(socket)
+        credential = await self._credential(request, socket)
+        grant = await self._granted(credential, environment_id)
+        environments = self._door.access.environments
+        if not environments.known:
+            waiting = {"environmentId": environment_id, "upstream": {"state": "connecting"}}
             socket.send(protocol.status("connecting", waiting))
-            await self._environments.learned()
-        self._environments.admit(environment_id)
+            await environments.learned()
+        environments.admit(environment_id)
+        audit.admitted(environment_id, grant)
         placing = parameters.read(request.query, self._limits.resume)
-        with self._places.of_environment(environment_id):
+        self._stop_where_draining(socket)
+        address = self._door.proxies.address(request)
+        with self._door.places.of(environment_id, subject=grant.subject, address=address):
             async with self._hubs.joined(environment_id) as hub:
                 audience = self._audiences.get(hub)
                 if audience is None:
@@ -156,21 +161,71 @@ class Streams:
                     socket,
                     audience,
                     placing,
+                    self._leases.lease(grant, credential, environment_id),
                     limits=self._limits.client,
                     greeting=self._greeting,
                     form=Form.wanted(batch=parameters.batched(request.query), deflate=socket.deflates),
                 )
-                del placing  # the client drops it when it isn't needed any more
-                logger.info("stream opened", extra=about | {"clients": self.clients + 1})
-                self._clients.add(client)
-                self._empty.clear()
-                try:
-                    return await client.run()
-                finally:
-                    about |= {"sent": client.sent, "lost": client.lost}
-                    self._clients.discard(client)
-                    if not self._clients:
-                        self._empty.set()
+                del placing, credential, grant  # the client drops them when they aren't needed any more
+                return await self._run(client, audit)
+
+    async def _run(self, client: Client, audit: Audit) -> Disconnect:
+        """Serve a client that has been let in."""
+        audit.open(self.clients + 1)
+        self.counts.opened += 1
+        self._clients.add(client)
+        self._empty.clear()
+        end = failed()
+        try:
+            end = await client.run()
+        finally:
+            audit.served(client)
+            self.counts.ended(client, end)
+            self._clients.discard(client)
+            if not self._clients:
+                self._empty.set()
+        return end
+
+    def _stop_where_draining(self, socket: Socket) -> None:
+        """Raises Disconnect when the relay has begun to end since the upgrade."""
+        if self.draining:
+            socket.send(protocol.status("draining", {"reconnectInSeconds": _COMEBACK}))
+            raise restart()
+
+    async def _credential(self, request: web.Request, socket: Socket) -> Credential | None:
+        """What the caller shows, in its request or else in its first message. Raises Disconnect."""
+        access = self._door.access
+        found = access.find(request)
+        if isinstance(found, Disconnect):
+            raise found
+        if found is not None or not access.required:
+            return found
+        try:
+            async with asyncio.timeout(self._limits.auth):
+                text = await socket.message()
+        except TimeoutError:
+            raise unauthenticated("no credential was shown in time") from None
+        if text is None:
+            raise gone()
+        try:
+            command = protocol.command(text)
+        except MessageInvalid:
+            command = None
+        if not isinstance(command, AuthCommand):
+            raise unauthenticated("the first message must be `auth`, where nothing else says who is calling")
+        return access.doors.of_message(command.token)
+
+    async def _granted(self, credential: Credential | None, environment_id: str) -> Grant:
+        """What the caller may see. Raises Disconnect."""
+        access = self._door.access
+        decision = await access.decide(credential, environment_id)
+        granted = isinstance(decision, Grant)
+        undecided = isinstance(decision, Disconnect) and decision.code is CloseCode.INTERNAL
+        outcome = "granted" if granted else "undecided" if undecided else "refused"
+        self.counts.auth[access.mode, outcome] += 1
+        if isinstance(decision, Disconnect):
+            raise decision
+        return decision
 
     async def drain(self) -> None:
         """End every stream politely: announce, flush, 1012, and abort whoever takes none of it."""
@@ -191,3 +246,15 @@ class Streams:
                 await self._empty.wait()
         for client in tuple(self._clients):
             client.abort()
+
+
+def _refused(
+    status: int,
+    code: str,
+    message: str,
+    *,
+    retry_after: float | None = None,
+    headers: dict[str, str] | None = None,
+) -> tuple[str, web.Response]:
+    """A refusal, with the code that it is counted by."""
+    return code, refusal(status, code, message, retry_after=retry_after, headers=headers)

@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from yarl import URL
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,22 @@ def test_the_token_comes_as_a_file_and_from_nowhere_else(compose: dict[str, Any]
     for service in compose["services"].values():
         assert not {"RAILWAY_API_TOKEN", "RAILWAY_TOKEN"} & service["environment"].keys()
         assert "env_file" not in service
+
+
+def test_the_relay_asks_the_api_who_may_look(compose: dict[str, Any]) -> None:
+    relay, api = compose["services"]["logrelay"], compose["services"]["api"]
+    asked = URL(relay["environment"]["LOGRELAY_FORWARD_URL"])
+
+    assert relay["environment"]["LOGRELAY_AUTH"] == "forward"
+    assert asked.host in compose["services"]
+    assert str(asked.port) == api["environment"]["PORT"]
+    assert relay["environment"]["LOGRELAY_TRUSTED_PROXIES"] == "1"
+
+
+def test_the_examples_user_has_no_password_until_somebody_makes_one_up(compose: dict[str, Any]) -> None:
+    password = compose["services"]["api"]["environment"]["EXAMPLE_PASSWORD"]
+
+    assert re.fullmatch(r"\$\{EXAMPLE_PASSWORD:\?[^}]+\}", password)
 
 
 def test_secrets_are_neither_committed_nor_sent_to_the_builder(deploy: Path) -> None:

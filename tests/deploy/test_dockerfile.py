@@ -1,5 +1,6 @@
 """The Dockerfile, read rather than run: there need not be a Docker engine where the tests run."""
 
+import configparser
 import os
 import re
 import shutil
@@ -83,6 +84,12 @@ def test_no_secret_is_built_in(dockerfile: Dockerfile) -> None:
     assert not [i for name in ("ENV", "ARG", "LABEL") for i in dockerfile.of(name) if secret.search(i.value)]
 
 
+def test_who_may_look_is_left_to_the_operator(dockerfile: Dockerfile) -> None:
+    told = [i.value for name in ("ENV", "ARG", "CMD") for i in dockerfile.of(name)]
+
+    assert not [value for value in told if "LOGRELAY_AUTH" in value]
+
+
 def test_the_runtime_takes_the_builders_environment_to_the_same_path(dockerfile: Dockerfile) -> None:
     [copy] = [i for i in dockerfile.of("COPY", dockerfile.runtime) if "from" in i.flags]
     source, destination = copy.value.split()
@@ -120,19 +127,19 @@ def test_every_copied_file_exists_and_reaches_the_builder(
 
 def test_every_dependency_is_pinned_within_what_setup_cfg_allows(root: Path, deploy: Path) -> None:
     requirements = pytest.importorskip("packaging.requirements")
-    settings = (root / "setup.cfg").read_text(encoding="utf-8")
-    wanted = re.search(r"^install_requires =\n((?:    .*\n)+)", settings, re.MULTILINE)
-    pins = dict(
-        line.split("==")
-        for line in (deploy / "constraints.txt").read_text(encoding="utf-8").splitlines()
-        if line and not line.startswith("#")
-    )
+    plain = pytest.importorskip("packaging.utils").canonicalize_name
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(root / "setup.cfg", encoding="utf-8")
+    wanted = settings["options"]["install_requires"] + settings["options.extras_require"]["jwt"]
+    lines = (deploy / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
+    pins = {plain(name): version for name, version in pairs}
 
-    assert wanted is not None
-    for line in (line.strip() for line in wanted[1].splitlines()):
-        if not line.startswith("#"):
+    assert "joserfc" in wanted
+    for line in (line.strip() for line in wanted.splitlines()):
+        if line and not line.startswith("#"):
             requirement = requirements.Requirement(line)
-            assert requirement.specifier.contains(pins[requirement.name]), line
+            assert requirement.specifier.contains(pins[plain(requirement.name)]), line
 
 
 @pytest.mark.parametrize("tool", ["sh -n", "shellcheck --shell=sh"])
@@ -197,21 +204,29 @@ def test_the_install_steps_make_an_environment_that_runs_without_writing(
         "PATH": f"{prefix}/bin:/usr/bin:/bin",
         "PORT": "1",  # nothing listens there
     }
-    version, health = (
+    modes = subprocess.run(
+        [prefix / "bin" / "python", "-B", "-c", "import joserfc"], cwd=elsewhere, check=False
+    )
+    unsaid = {"RAILWAY_API_TOKEN": "x", "LOGRELAY_ENVIRONMENTS": "*"}  # and not who may look
+    version, health, serve = (
         subprocess.run(
             [prefix / "bin" / "logrelay", *arguments],
             cwd=elsewhere,
-            env=environment,
+            env=environment | unsaid,
             capture_output=True,
             text=True,
             check=False,
+            timeout=20,
         )
-        for arguments in (["--version"], ["healthcheck"])
+        for arguments in (["--version"], ["healthcheck"], ["serve"])
     )
 
     assert version.returncode == 0, version.stderr
     assert re.search(r"\d+\.\d+\.\d+", version.stdout)
     assert health.returncode == 1, health.stderr
+    assert modes.returncode == 0  # every mode works in the image
+    assert serve.returncode == 2
+    assert "LOGRELAY_AUTH must say who may connect" in serve.stderr
     assert state(prefix) == before
     assert list(elsewhere.iterdir()) == []
     assert list((prefix / "bin").glob("pip*")) == []

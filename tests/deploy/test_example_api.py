@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,13 +16,14 @@ import aiohttp
 import attrs
 import pytest
 from aiohttp import WSMsgType, web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
 pytestmark = pytest.mark.timeout(15)
 
 Play = Callable[[web.WebSocketResponse], Awaitable[None]]
 PATH = "/api/environments/env-1/logs/stream"
+NAME, PASSWORD = "viewer", "made up"
 
 
 @attrs.define
@@ -30,6 +32,7 @@ class FakeRelay:
 
     play: Play | None = None
     refuse: int | None = None
+    sets: str = ""  # a cookie
     requests: list[web.Request] = attrs.field(factory=list)
     received: asyncio.Queue[aiohttp.WSMessage] = attrs.field(factory=asyncio.Queue)
 
@@ -38,6 +41,8 @@ class FakeRelay:
         if self.refuse is not None:
             return web.json_response({"error": {"code": "draining"}}, status=self.refuse)
         socket = web.WebSocketResponse(protocols=["logrelay.v1"])
+        if self.sets:
+            socket.headers["Set-Cookie"] = self.sets
         await socket.prepare(request)
         if self.play is not None:
             await self.play(socket)
@@ -72,11 +77,15 @@ async def relay_server(relay: FakeRelay) -> AsyncIterator[TestServer]:
 
 
 @pytest.fixture
-async def url(api: ModuleType, relay_server: TestServer) -> AsyncIterator[URL]:
+def app(api: ModuleType, relay_server: TestServer) -> web.Application:
+    made: web.Application = api.create_app(str(relay_server.make_url("")), "env-1, env-2", (NAME, PASSWORD))
+    return made
+
+
+@pytest.fixture
+async def url(app: web.Application) -> AsyncIterator[URL]:
     """The API as `web.run_app` runs it; aiohttp's own test server would cancel handlers on a disconnect."""
-    runner = web.AppRunner(
-        api.create_app(str(relay_server.make_url("")), "env-1, env-2"), shutdown_timeout=2.0
-    )
+    runner = web.AppRunner(app, shutdown_timeout=2.0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield URL.build(scheme="http", host="127.0.0.1", port=runner.addresses[0][1])
@@ -85,16 +94,143 @@ async def url(api: ModuleType, relay_server: TestServer) -> AsyncIterator[URL]:
 
 @pytest.fixture
 async def browser(url: URL) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(url) as session:
+    # Hosts that are addresses count too, as they do for browsers.
+    async with aiohttp.ClientSession(url, cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         yield session
 
 
-async def test_the_page_is_served(browser: aiohttp.ClientSession) -> None:
-    answer = await browser.get("/")
+async def sign_in(browser: aiohttp.ClientSession, name: str = NAME, password: str = PASSWORD) -> int:
+    """Send the form; the status of the answer."""
+    form = {"name": name, "password": password}
+    async with browser.post("/?environment=env-1", data=form, allow_redirects=False) as answer:
+        if answer.status == 303:
+            assert answer.headers["Location"] == "/?environment=env-1"
+        return answer.status
+
+
+async def test_a_stranger_gets_the_form_to_sign_in_by_and_the_user_the_page(
+    browser: aiohttp.ClientSession,
+) -> None:
+    async with browser.get("/") as answer:
+        assert (answer.status, answer.content_type) == (200, "text/html")
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "<title>Sign in</title>" in await answer.text()
+
+    assert await sign_in(browser) == 303
+
+    async with browser.get("/") as answer:
+        assert (answer.status, answer.content_type) == (200, "text/html")
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "<title>Logs</title>" in await answer.text()
+
+
+async def test_the_sessions_cookie_is_out_of_reach_of_scripts_and_other_sites(
+    browser: aiohttp.ClientSession,
+) -> None:
+    form = {"name": NAME, "password": PASSWORD}
+    async with browser.post("/", data=form, allow_redirects=False) as answer:
+        [cookie] = answer.headers.getall("Set-Cookie")
+
+    value, *attributes = cookie.split("; ")
+    assert re.fullmatch(r"session=[\w-]{43}", value)
+    assert {"HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=28800"} == {*attributes}
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [(NAME, "wrong"), (NAME, ""), ("", PASSWORD), ("", ""), ("Viewer", PASSWORD), ("é", "é")],
+)
+async def test_who_gives_a_wrong_name_or_password_gets_no_session(
+    browser: aiohttp.ClientSession, name: str, password: str
+) -> None:
+    assert await sign_in(browser, name, password) == 403
+    assert [*browser.cookie_jar] == []
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1"])
+async def test_the_form_of_another_site_signs_nobody_in(browser: aiohttp.ClientSession, origin: str) -> None:
+    form = {"name": NAME, "password": PASSWORD}
+    async with browser.post("/", data=form, headers={"Origin": origin}) as answer:
+        assert answer.status == 403
+
+    assert [*browser.cookie_jar] == []
+
+
+async def test_the_form_of_its_own_page_signs_in(browser: aiohttp.ClientSession, url: URL) -> None:
+    form, headers = {"name": NAME, "password": PASSWORD}, {"Origin": str(url.origin())}
+    async with browser.post("/", data=form, headers=headers, allow_redirects=False) as answer:
+        assert answer.status == 303
+
+
+@pytest.mark.parametrize("user", [("", "x"), ("x", ""), ("", "")])
+def test_it_does_not_start_for_a_user_without_name_or_password(
+    api: ModuleType, user: tuple[str, str]
+) -> None:
+    with pytest.raises(ValueError, match="needs a name and a password"):
+        api.create_app("http://127.0.0.1:9", "*", user)
+
+
+# What it says to logrelay
+
+
+async def test_it_says_to_the_relay_who_may_look_and_for_how_long(browser: aiohttp.ClientSession) -> None:
+    await sign_in(browser)
+
+    async with browser.get("/may-look?environment=env-2") as answer:
+        said = await answer.json()
 
     assert answer.status == 200
-    assert answer.content_type == "text/html"
-    assert "<title>Logs</title>" in await answer.text()
+    assert said["subject"] == NAME
+    assert 8 * 3600 - 60 < said["seconds"] <= 8 * 3600
+
+
+@pytest.mark.parametrize("cookie", ["", "session=", "session=made-up", "session=made-up; session=x"])
+async def test_it_says_401_for_strangers(browser: aiohttp.ClientSession, cookie: str) -> None:
+    headers = {"Cookie": cookie} if cookie else {}
+    async with browser.get("/may-look?environment=env-1", headers=headers, allow_redirects=False) as answer:
+        assert answer.status == 401
+
+
+@pytest.mark.parametrize("query", ["?environment=env-3", "?environment=", "", "?environment=*"])
+async def test_it_says_403_for_what_it_does_not_offer(browser: aiohttp.ClientSession, query: str) -> None:
+    await sign_in(browser)
+
+    async with browser.get(f"/may-look{query}") as answer:
+        assert answer.status == 403
+
+
+async def test_a_session_ends_when_the_user_signs_out_on_any_copy_of_its_cookie(
+    browser: aiohttp.ClientSession, url: URL
+) -> None:
+    await sign_in(browser)
+    [kept] = [f"{cookie.key}={cookie.value}" for cookie in browser.cookie_jar]
+
+    async with browser.post("/sign-out") as answer:
+        assert "<title>Sign in</title>" in await answer.text()
+    async with aiohttp.ClientSession(url, headers={"Cookie": kept}) as thief:
+        answer = await thief.get("/may-look?environment=env-1")
+
+    assert answer.status == 401
+
+
+async def test_a_session_ends_with_its_time_and_is_forgotten_at_the_next_sign_in(
+    api: ModuleType, app: web.Application, browser: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(api, "SESSION_SECONDS", 0.0)
+        await sign_in(browser)
+        [ended] = app[api.SESSIONS]
+    browser.cookie_jar.update_cookies({"session": ended})
+    async with browser.get("/may-look?environment=env-1") as answer:
+        assert answer.status == 401
+
+    await sign_in(browser)
+
+    assert len(app[api.SESSIONS]) == 1
+    assert ended not in app[api.SESSIONS]
+
+
+# What it passes on
 
 
 async def test_messages_pass_both_ways_as_they_are(browser: aiohttp.ClientSession, relay: FakeRelay) -> None:
@@ -221,14 +357,35 @@ async def test_a_browser_that_takes_nothing_is_cut_off(
     assert (ended.type, ended.data) == (WSMsgType.CLOSE, 1001)
 
 
-async def test_an_environment_that_the_api_does_not_offer_is_closed_without_asking_the_relay(
+async def test_the_relay_gets_the_cookie_and_the_address_of_the_browser_and_decides(
     browser: aiohttp.ClientSession, relay: FakeRelay
 ) -> None:
-    async with browser.ws_connect("/api/environments/env-3/logs/stream") as socket:
-        message = await socket.receive()
+    sent = {
+        "Cookie": "session=made-up; theme=dark",
+        "X-Forwarded-For": "8.8.8.8",
+        "X-Forwarded-Host": "evil.example",
+    }
 
-    assert (message.type, message.data) == (WSMsgType.CLOSE, 4403)
-    assert relay.requests == []
+    async with browser.ws_connect("/api/environments/env-3/logs/stream", headers=sent):
+        pass
+
+    [request] = relay.requests
+    assert request.headers.getall("Cookie") == ["session=made-up; theme=dark"]
+    assert request.headers.getall("X-Forwarded-For") == ["127.0.0.1"]
+    assert "X-Forwarded-Host" not in request.headers
+
+
+async def test_a_cookie_that_the_relay_sets_reaches_nobody_else(
+    api: ModuleType, relay: FakeRelay, relay_server: TestServer
+) -> None:
+    relay.sets = "seen=first"
+    app = api.create_app(f"http://localhost:{relay_server.port}", "*", (NAME, PASSWORD))
+    async with TestClient(TestServer(app)) as client:
+        for _ in range(2):
+            async with client.ws_connect(PATH):
+                pass
+
+    assert ["Cookie" in request.headers for request in relay.requests] == [False, False]
 
 
 @pytest.mark.parametrize("status", [400, 403, 503])
@@ -265,6 +422,7 @@ async def test_a_plain_request_for_the_stream_is_told_what_it_is(
 
 async def test_it_runs_as_a_program_and_stops_when_told(deploy: Path) -> None:
     environment = {**os.environ, "RELAY_URL": "http://127.0.0.1:9", "PORT": "0", "PYTHONUNBUFFERED": "1"}
+    environment |= {"EXAMPLE_USER": NAME, "EXAMPLE_PASSWORD": PASSWORD}
     process = await asyncio.create_subprocess_exec(
         sys.executable, deploy / "example" / "api.py", env=environment, stdout=subprocess.PIPE
     )

@@ -99,6 +99,17 @@ def test_it_stays_away_after_a_code_that_means_no(script: Path, code: int) -> No
 
 
 @needs_node
+def test_who_is_signed_out_is_told_how_to_go_on(script: Path) -> None:
+    [line] = run(script, {"close": 4401})["lines"][:1]
+
+    assert line == ["notice", "signed out; load the page again to sign in"]
+
+
+def test_signing_out_is_a_post(html: str) -> None:
+    assert re.search(r'<button [^>]*formaction="sign-out"[^>]*formmethod="post"', html)
+
+
+@needs_node
 @pytest.mark.parametrize("code", [1001, 1006, 1011, 1012, 4408])
 def test_it_comes_back_after_its_last_record_and_asks_for_an_overlap(script: Path, code: int) -> None:
     result = run(script, log(1), log(2), {"close": code})

@@ -3,30 +3,9 @@
 import re
 from pathlib import Path
 
-SETTINGS = {
-    "LOGRELAY_ALLOWED_ORIGINS",
-    "LOGRELAY_AUTH",
-    "LOGRELAY_BASE_PATH",
-    "LOGRELAY_ENVIRONMENTS",
-    "LOGRELAY_HEARTBEAT_SECONDS",
-    "LOGRELAY_HISTORY_MB",
-    "LOGRELAY_HISTORY_RECORDS",
-    "LOGRELAY_HISTORY_SECONDS",
-    "LOGRELAY_HOST",
-    "LOGRELAY_LINGER_SECONDS",
-    "LOGRELAY_LOG_LEVEL",
-    "LOGRELAY_MAX_CONNECTIONS",
-    "LOGRELAY_MAX_CONNECTIONS_PER_ENVIRONMENT",
-    "LOGRELAY_MEMORY_MB",
-    "LOGRELAY_OVERLAP_SECONDS",
-    "LOGRELAY_PORT",
-    "LOGRELAY_RAILWAY_URL",
-    "LOGRELAY_RAILWAY_WS_URL",
-    "RAILWAY_API_TOKEN",
-    "RAILWAY_API_TOKEN_FILE",
-    "RAILWAY_TOKEN",
-    "RAILWAY_TOKEN_FILE",
-}
+from logrelay import settings
+
+SETTINGS = {field.metadata["name"] for field in settings.fields()}
 
 
 def texts(deploy: Path) -> dict[str, str]:

@@ -55,6 +55,7 @@ LOG = _object(
     late={"const": True},
     truncated={"const": True},
     size=COUNT,
+    redacted={"type": "integer", "minimum": 1},
 )
 CONNECTED = _object(
     {
@@ -68,7 +69,9 @@ CONNECTED = _object(
         "upstream": UPSTREAM,
         "viewers": COUNT,
         "version": TEXT,
-    }
+    },
+    expiresInSeconds={"type": "number", "minimum": 0},
+    reconnectToken=TEXT,
 )
 REASON = ["retention", "limit", "upstream_truncated", "upstream_dropped", "outage", "too_large"]
 SPAN = {"from": _or_null(STAMP), "to": _or_null(STAMP)}
@@ -82,6 +85,7 @@ STATUSES = {
     "filter": _object({"filter": FILTER}),
     "paused": _object({"lastId": _or_null(ID)}),
     "resumed": _object({"lastId": _or_null(ID)}),
+    "authenticated": _object({}, expiresInSeconds={"type": "number", "minimum": 0}, reconnectToken=TEXT),
     "draining": _object({"reconnectInSeconds": {"type": "number", "minimum": 0}}),
 }
 HEARTBEAT = _object(

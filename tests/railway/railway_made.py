@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -28,6 +29,7 @@ class MadeGateway:
         self.openings = asyncio.Semaphore(3)
         self.renewals = 0
         self.rejected = False
+        self.ends: Counter[str] = Counter()
         self.tries: list[float] = []
         self.opens: list[float] = []
         self.lines = 0

@@ -2,13 +2,10 @@
 
 from pathlib import Path
 
-import pytest
 from conftest_system import Relay, relaying, until
 
-from logrelay import app, settings
+from logrelay import app
 from logrelay.standin import StandIn, World
-
-KIB = 1024
 
 
 async def test_a_project_token_streams_its_own_environment_only(world: World, railway: StandIn) -> None:
@@ -59,16 +56,6 @@ async def test_a_project_token_that_railway_refuses_is_said_to_viewers(
     assert len(railway.journal.queries) == 3
 
 
-async def test_short_memory_halves_histories_and_refuses_newcomers(world: World, railway: StandIn) -> None:
-    world.environment.write_many(["x" * 60 * KIB] * 600)
-    async with relaying(railway, {"LOGRELAY_MEMORY_MB": "96"}) as relay, relay.viewer() as viewer:
-        await viewer.until_said("connected")
-        hub = next(iter(relay.hubs))
-        filled = hub.history.bytes
-        await until(lambda: hub.history.bytes <= filled / 2, "the history is halved")
-        await until(lambda: relay.streams.crowded is False, "there is room again", within=30)
-
-
 async def test_tokens_are_read_again_on_sighup(world: World, railway: StandIn, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("wrong")
@@ -116,18 +103,3 @@ async def test_a_drained_relay_sends_what_has_arrived_and_says_when_to_come_back
         assert viewer.socket.close_code == 1012
         assert len(viewer.lines) == 500
         assert viewer.said("draining")[0]["data"]["reconnectInSeconds"] > 0
-
-
-@pytest.mark.parametrize("text", ["max\n", "1048576\n", None])
-def test_the_containers_limit_is_the_ceiling_where_none_is_set(
-    monkeypatch: pytest.MonkeyPatch, text: str | None
-) -> None:
-    def read_text(self: Path, **_: object) -> str:
-        if text is None:
-            raise OSError
-        return text
-
-    monkeypatch.setattr(Path, "read_text", read_text)
-    configured, _ = settings.read({"RAILWAY_TOKEN": "t"})
-
-    assert app._ceiling(configured) == (1048576 if text and text.startswith("1") else None)

@@ -9,7 +9,7 @@ from aiohttp.test_utils import make_mocked_request
 from web_harness import DEADLINE, Make, Relay, line
 
 from logrelay.web import answers
-from logrelay.web.access import Origins
+from logrelay.web.origins import Origins
 
 APP = "https://app.example.com"
 UPGRADE = ("Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade")

@@ -64,3 +64,10 @@ async def test_health_stands_at_the_root_also_under_a_base_path(make: Make) -> N
             assert answer.status == 200
     peer = await relay.joined()
     await peer.leave()
+
+
+async def test_metrics_are_not_there_where_none_are_kept(relay: Relay) -> None:
+    async with relay.session.get(f"{relay.url}/metrics") as answer:
+        assert (answer.status, (await answer.json())["error"]["code"]) == (404, "not_found")
+    async with relay.session.get(f"{relay.url}/healthz") as answer:
+        assert answer.status == 200

@@ -11,7 +11,7 @@ from logrelay import app, settings
 from logrelay.errors import Scope, UpstreamRefused
 from logrelay.relay.records import Entry
 from logrelay.standin import StandIn, World
-from logrelay.web.access import Places
+from logrelay.web.places import Places
 from logrelay.web.socket import Socket, SocketLimits
 from logrelay.web.stream import StreamLimits
 
@@ -389,7 +389,7 @@ async def test_the_log_tells_of_a_stream_without_its_query(
     await peer.leave()
     await relay.empty()
 
-    opened, closed = (record for record in caplog.records if record.name == "logrelay.web.stream")
+    opened, closed = (record for record in caplog.records if record.name == "logrelay.web.audit")
     assert (opened.message, closed.message) == ("stream opened", "stream closed")
     assert (opened.environment, opened.clients) == (ENV, 1)
     assert (closed.code, closed.sent, closed.lost, closed.error) == (1000, 1, 0, None)

@@ -19,12 +19,18 @@ from logrelay.relay.history import Bounds
 from logrelay.relay.hub import Description, Hub, Hubs, Sink
 from logrelay.relay.records import Content, Entry, LogRecord, key, record
 from logrelay.web import routes
-from logrelay.web.access import Environments, Origins, Places
+from logrelay.web.access import Access, TicketOffice
 from logrelay.web.answers import Runner
 from logrelay.web.client import Client
+from logrelay.web.door import Door
+from logrelay.web.environments import Environments
+from logrelay.web.grants import Guard
 from logrelay.web.greeting import Greeting
 from logrelay.web.health import Health
+from logrelay.web.leases import Leases
 from logrelay.web.limits import ClientLimits
+from logrelay.web.origins import Origins, Proxies
+from logrelay.web.places import Handshakes, Places
 from logrelay.web.stream import StreamLimits, Streams
 
 ENV = "env-1"
@@ -170,6 +176,7 @@ class Relay:
     hubs: Hubs
     streams: Streams
     places: Places
+    leases: Leases
     health: Health
     environments: Environments
     session: aiohttp.ClientSession
@@ -260,19 +267,28 @@ def build(
     linger: float = 30.0,
     base_path: str = "",
     keepalive: float = 10.0,
+    guard: Guard | None = None,
+    tickets: TicketOffice | None = None,
+    ticket_only: bool = False,
+    proxies: int = 0,
+    handshakes: Handshakes | None = None,
+    audit_search: bool = False,
 ) -> Relay:
     made = {} if upstreams is None else upstreams
     hubs = Hubs(lambda environment: made.setdefault(environment, Upstream()), bounds=bounds, linger=linger)
     environments = Environments(frozenset(allowed), everything="*" in allowed)
     origins = origins or Origins()
     places = places or Places(environment=2000)
+    access = Access(environments, guard, tickets, ticket_only=ticket_only)
+    leases = Leases(access)
+    handshakes = handshakes or Handshakes(per_second=10_000, burst=100_000)
     streams = Streams(
         hubs,
-        origins=origins,
-        environments=environments,
-        places=places,
+        Door(access, origins, places, handshakes, Proxies(proxies)),
+        leases,
         greeting=Greeting(version="1.2.3", heartbeat=25.0, max_connections=10),
         limits=limits or StreamLimits(),
+        audit_search=audit_search,
     )
     health = Health(hubs, streams)
     health.started = True
@@ -283,6 +299,7 @@ def build(
         hubs,
         streams,
         places,
+        leases,
         health,
         environments,
         session,
