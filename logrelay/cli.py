@@ -1,4 +1,4 @@
-"""The commands: serve, demo, tail, check, healthcheck. Imports no more than the chosen one needs."""
+"""The commands: serve, demo, tail, token, check, healthcheck. Imports no more than the chosen one needs."""
 
 import argparse
 import asyncio
@@ -20,13 +20,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "check": _check,
         "demo": _demo,
         "tail": _tail,
+        "token": _token,
         "healthcheck": _healthcheck,
     }[chosen.command]
     return run(chosen)
 
 
 def _parser() -> argparse.ArgumentParser:
-    from logrelay import tail  # noqa: PLC0415 the terminal client declares its own options
+    from logrelay import minting, tail  # noqa: PLC0415 they declare their own options
 
     parser = argparse.ArgumentParser(
         prog="logrelay",
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--every", type=float, default=4.0, help="seconds between the chaos (%(default)s)")
     demo.add_argument("--quiet", action="store_true", help="don't show the stream here")
     tail.add_arguments(commands.add_parser("tail", help="follow a relay's stream in the terminal"))
+    minting.add_arguments(commands.add_parser("token", help="make a token for LOGRELAY_AUTH=token"))
     commands.add_parser(
         "healthcheck", help="ask the relay on this machine whether it is alive; for containers"
     )
@@ -71,6 +73,8 @@ def _serve(_: argparse.Namespace) -> int:
             return asyncio.run(app.serve(configured))
         except app.PortTaken as error:
             return _faults((str(error),))
+        except SettingsInvalid as error:  # a file of the settings can't be used after all
+            return _faults(error.faults)
 
 
 def _check(_: argparse.Namespace) -> int:
@@ -100,6 +104,12 @@ def _tail(chosen: argparse.Namespace) -> int:
     from logrelay import tail  # noqa: PLC0415 see the module's sentence
 
     return tail.run(chosen)
+
+
+def _token(chosen: argparse.Namespace) -> int:
+    from logrelay import minting  # noqa: PLC0415 see the module's sentence
+
+    return minting.run(chosen)
 
 
 def _healthcheck(_: argparse.Namespace) -> int:

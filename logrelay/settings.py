@@ -19,7 +19,7 @@ from logrelay.relay.redaction import Rule, RulesInvalid
 _PREFIX = "LOGRELAY_"
 # Kubernetes sets such names for a Service called logrelay; they are none of ours.
 _FOREIGN = ("LOGRELAY_SERVICE_", "LOGRELAY_PORT_")
-_ELSEWHERE = frozenset({"LOGRELAY_URL"})  # read by `logrelay tail`
+_ELSEWHERE = frozenset({"LOGRELAY_URL", "LOGRELAY_TOKEN"})  # read by `logrelay tail`
 
 _PINGS_PER_MESSAGE = 1.5
 

@@ -8,7 +8,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, TextIO
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from logrelay.viewing import End, Seen
 
+_VARIABLE = "LOGRELAY_TOKEN"  # holds the credential
 _BASE = "http://127.0.0.1:8080"
 _TAIL = 100  # records
 _PLACE = ("tail", "lastId", "lastTimestamp", "overlap")  # parameters that say where to begin
@@ -33,6 +34,10 @@ _HEADER = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*:\s*([^\x00-\x1f\x7f]*
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
+    parser.epilog = (
+        f"A credential is read from ${_VARIABLE} and sent as `Authorization: Bearer`; "
+        "a --header with another Authorization takes its place."
+    )
     add = parser.add_argument
     add("target", metavar="ENVIRONMENT", help="an environment's id, or an address that names one")
     add("--url", help=f"the relay, where the target is an id (default: $LOGRELAY_URL or {_BASE})")
@@ -110,7 +115,7 @@ def from_arguments(
 
     return Tail(
         url=url,
-        headers=tuple(_header(text) for text in arguments.header),
+        headers=_headers(arguments.header, environ, url),
         origin=arguments.origin,
         out=out,
         err=err,
@@ -119,6 +124,20 @@ def from_arguments(
         as_json=arguments.json,
         reconnect=not arguments.no_reconnect,
     )
+
+
+def _headers(texts: Iterable[str], environ: Mapping[str, str], url: "URL") -> tuple[tuple[str, str], ...]:
+    """The user's headers and the credential from the environment, unless another one is given. Raises ValueError.
+
+    An option's value could be read by everyone on the machine, in the list of processes.
+    """
+    headers = tuple(_header(text) for text in texts)
+    token = environ.get(_VARIABLE, "").strip()
+    if not token or url.user is not None or any(name.casefold() == "authorization" for name, _ in headers):
+        return headers
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise ValueError(f"{_VARIABLE} has characters that no token has")
+    return (*headers, ("Authorization", f"Bearer {token}"))
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from yarl import URL
 _FINAL = frozenset({1000, 1003, 1007, 1009, 4400, 4401, 4403, 4404})
 _LATER = frozenset({1008, 4429, 4502})
 _BROKEN = 1006
+_UNAUTHENTICATED = 4401
 _MEANINGS = {
     1000: "the relay ended the stream",
     1001: "the relay shut down",
@@ -29,7 +30,7 @@ _MEANINGS = {
     1011: "the relay had a fault",
     1012: "the relay restarts",
     4400: "the relay doesn't understand a parameter",
-    4401: "the relay wants a credential, or a new one",
+    _UNAUTHENTICATED: "the relay wants a credential, or a new one",
     4403: "this environment may not be seen",
     4404: "Railway knows no such environment",
     4408: "this viewer was too slow",
@@ -103,6 +104,8 @@ def after_close(code: int, error: Mapping[str, Any], drain: float | None = None)
     if code in _LATER:
         asked = seconds(error.get("retryAfter"))
         wait = _LATER_SECONDS if asked is None else asked
+    if code == _UNAUTHENTICATED:
+        reason = _advised(reason, error)
     return End(_labelled(reason, str(code), error), code in _FINAL, wait)
 
 
@@ -120,7 +123,10 @@ def after_refusal(status: int, headers: Mapping[str, str], body: bytes) -> End:
     if after is not None or status == 429:  # noqa: PLR2004 - Too Many Requests
         # a date is allowed too, but no relay sends one
         wait = seconds(int(after)) if after and re.fullmatch("[0-9]{1,9}", after) else _LATER_SECONDS
-    return End(_labelled(error.get("message") or fallback, label, error), not passing, wait)
+    reason = error.get("message") or fallback
+    if status == 401:  # noqa: PLR2004 - Unauthorized
+        reason = _advised(reason, error)
+    return End(_labelled(reason, label, error), not passing, wait)
 
 
 def after_failure(error: Exception) -> End:
@@ -160,6 +166,12 @@ def mapping(value: object) -> Mapping[str, Any]:
 def _labelled(reason: object, label: str, error: Mapping[str, Any]) -> str:
     code = error.get("code")
     return f"{reason} ({label} {code})" if code else f"{reason} ({label})"
+
+
+def _advised(reason: object, error: Mapping[str, Any]) -> str:
+    """Add to an end for want of a credential what its reader can do."""
+    what = "a new credential" if error.get("code") == "expired" else "a credential that is valid there"
+    return f"{reason}; set LOGRELAY_TOKEN to {what}"
 
 
 def _error_of(body: bytes) -> Mapping[str, Any]:

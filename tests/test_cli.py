@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,26 @@ def test_a_bad_configuration_ends_serve_at_once_with_a_line_for_each_fault() -> 
     assert time.monotonic() - began < 10  # two seconds are promised; the machine may be busy with other tests
 
 
+def test_a_file_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> None:
+    revoked = tmp_path / "revoked"
+    revoked.write_text("secret-1\n")
+    ran = logrelay(
+        "serve",
+        environ={
+            "PORT": "0",
+            "RAILWAY_API_TOKEN": "t",
+            "LOGRELAY_ENVIRONMENTS": "e",
+            "LOGRELAY_SERVICE_SECRET": "x" * 32,
+            "LOGRELAY_REVOCATIONS_FILE": str(revoked),
+        },
+    )
+
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("logrelay: LOGRELAY_REVOCATIONS_FILE: line 1 can't be read")
+    assert ran.stderr.count("\n") == 1
+    assert "secret" not in ran.stdout + ran.stderr
+
+
 def test_a_port_that_is_taken_is_one_clear_line(capfd: pytest.CaptureFixture[str], server: int) -> None:
     ran = logrelay(
         "serve", environ={"PORT": str(server), "RAILWAY_API_TOKEN": "t", "LOGRELAY_ENVIRONMENTS": "e"}
@@ -65,7 +86,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    assert all(command in shown for command in ("serve", "check", "demo", "tail", "healthcheck"))
+    assert all(command in shown for command in ("serve", "check", "demo", "tail", "token", "healthcheck"))
 
 
 def test_no_command_is_an_error_that_shows_the_usage(capsys: pytest.CaptureFixture[str]) -> None:

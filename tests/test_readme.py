@@ -32,7 +32,7 @@ def test_every_file_that_the_readme_links_to_is_there(path: str) -> None:
     assert ROOT.joinpath(path).exists()
 
 
-@pytest.mark.parametrize("command", ["serve", "check", "demo", "tail", "healthcheck"])
+@pytest.mark.parametrize("command", ["serve", "check", "demo", "tail", "token", "healthcheck"])
 def test_every_command_stands_in_the_readme(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main([command, "--help"])

@@ -741,6 +741,75 @@ def test_headers_and_an_origin_are_sent_and_never_shown() -> None:
     assert "secret" not in repr(tail)
 
 
+def test_a_credential_comes_from_the_environment_unless_a_header_brings_another() -> None:
+    environ = {"LOGRELAY_TOKEN": " secret-1\n"}
+    own = made("e1", "--header", "authorization: Basic x", environ=environ)
+    named = made("http://u:p@h/api/environments/e1", environ=environ)
+
+    assert made("e1", environ=environ).headers == (("Authorization", "Bearer secret-1"),)
+    assert made("e1", "--header", "X-A: b", environ=environ).headers[0] == ("X-A", "b")
+    assert own.headers == (("authorization", "Basic x"),)
+    assert named.headers == ()  # its address has one
+    assert made("e1", environ={"LOGRELAY_TOKEN": " "}).headers == ()
+    assert "secret" not in repr(made("e1", environ=environ))
+
+
+@pytest.mark.parametrize("token", ["secret x", "secret\r\nX-A: b", "secret\u00e9", "\x1bsecret"])
+def test_a_credential_that_is_none_is_refused_without_telling_it(token: str) -> None:
+    with pytest.raises(ValueError, match=r"^LOGRELAY_TOKEN has characters that no token has$"):
+        made("e1", environ={"LOGRELAY_TOKEN": token})
+
+
+def test_no_option_takes_a_credential(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed("--help")
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "--token" not in shown
+    assert "A credential is read from $LOGRELAY_TOKEN" in shown
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ({"code": "expired", "message": "it is over"}, "it is over; set LOGRELAY_TOKEN to a new credential"),
+        (
+            {"code": "unauthenticated", "message": "it is no good"},
+            "it is no good; set LOGRELAY_TOKEN to a credential that is valid there",
+        ),
+    ],
+)
+async def test_an_end_for_want_of_a_credential_says_what_to_set(
+    relay: Relay, error: dict[str, str], said: str
+) -> None:
+    body = json.dumps({"error": error})
+    relay.scripts = [
+        says({"type": "error", **error}, code=4401),
+        web.Response(status=401, text=body, content_type="application/json"),
+    ]
+    headers = (("Authorization", "Bearer secret-1"),)
+
+    closed, refused = viewer(relay.url, headers=headers), viewer(relay.url, headers=headers)
+
+    assert (await watch(closed), await watch(refused)) == (1, 1)
+    assert relay.requests[0].headers["Authorization"] == "Bearer secret-1"
+    assert f"logrelay tail: {said} (4401 {error['code']})\n" in closed.err.getvalue()
+    assert f"logrelay tail: {said} (HTTP 401 {error['code']})\n" in refused.err.getvalue()
+    assert "secret-1" not in closed.err.getvalue() + refused.err.getvalue()
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+async def test_a_credential_follows_no_redirect(relay: Relay, code: int) -> None:
+    elsewhere = str(relay.url.with_path("/elsewhere").with_query(token="secret-2"))
+    relay.scripts = [web.Response(status=code, headers={"Location": elsewhere})]
+    tail = viewer(relay.url, headers=(("Authorization", "Bearer secret-1"),))
+
+    assert await watch(tail) == 1
+
+    assert [request.path for request in relay.requests] == [relay.url.path]
+    assert "secret" not in tail.err.getvalue()
+
+
 @pytest.mark.parametrize("header", ["secret", "a b: secret", "A: secret\r\nB: c"])
 def test_a_broken_header_is_refused_without_telling_it(header: str) -> None:
     with pytest.raises(ValueError, match=r"a --header is no header") as failure:
