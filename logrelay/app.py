@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 _MIB = 1024 * 1024
 _KEEPALIVE = 10.0  # seconds (faults.md C10)
+_LINGERING = 1.0  # seconds for a request's body that nobody reads
 _BACKLOG = 1024  # connections that may wait in the kernel
 _ACCEPTED = 8  # of them in a turn of the event loop
 
@@ -235,6 +236,7 @@ async def start(app: web.Application, host: str, port: int) -> tuple[web.AppRunn
         app,
         access_log=None,
         keepalive_timeout=_KEEPALIVE,
+        lingering_time=_LINGERING,
         shutdown_timeout=1.0,
         auto_decompress=False,  # nobody has to send us anything compressed, and a bomb would be inflated
     )
@@ -265,8 +267,6 @@ async def serve(settings: Settings) -> int:
         about = {"connections": descriptors.room()}
         logger.warning("file descriptors are enough for fewer connections than may be", extra=about)
     app = build(settings)
-    runner, port = await start(app, settings.host, settings.port)
-    logger.info("serving", extra={"host": settings.host, "port": port, "version": __version__})
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -275,16 +275,25 @@ async def serve(settings: Settings) -> int:
             os._exit(128 + number)
         stop.set()
 
+    # Before anything listens: whoever is told that the relay serves may send a signal at once.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked, number)
     loop.add_signal_handler(signal.SIGHUP, _reread, app)
+    try:
+        await _serve(app, settings, stop)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+    logger.info("stopped")
+    return 0
+
+
+async def _serve(app: web.Application, settings: Settings, stop: asyncio.Event) -> None:
+    runner, port = await start(app, settings.host, settings.port)
+    logger.info("serving", extra={"host": settings.host, "port": port, "version": __version__})
     try:
         await stop.wait()
         logger.info("stopping", extra={"clients": app[STREAMS].clients})
         await app[STREAMS].drain()
     finally:
         await runner.cleanup()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.remove_signal_handler(number)
-    logger.info("stopped")
-    return 0

@@ -6,6 +6,7 @@ what is counted under any other word is told as `other`. An environment's number
 some time after its last viewer.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
@@ -145,6 +146,7 @@ class _Relay(Collector):
             _one(self._of.dropped_lines()),
         )
         lag = self._of.lag
+        yield _gauge("tasks", "Tasks of the event loop.", _one(_tasks()))
         yield _gauge("event_loop_lag_last_seconds", "How late the event loop was last.", _one(lag.last))
         yield HistogramMetricFamily(
             "logrelay_event_loop_lag_seconds",
@@ -152,6 +154,14 @@ class _Relay(Collector):
             buckets=[*((str(bound), count) for bound, count in lag.cumulated()), ("+Inf", lag.looks)],
             sum_value=lag.total,
         )
+
+
+def _tasks() -> int:
+    """Tasks of the event loop that runs; 0 where none does."""
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0
 
 
 def _environments(hubs: Sequence[Hub]) -> Iterator[Metric]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,6 +29,8 @@ from logrelay.railway.transport import (
 from logrelay.railway.verdicts import Kind, Verdict
 
 _USER_AGENT = f"logrelay/{__version__}"  # the edge refuses some default agents (facts.md section 1)
+
+logger = logging.getLogger(__name__)
 
 
 @attrs.define
@@ -59,6 +62,9 @@ class Credential:
         except (OSError, UnicodeDecodeError):
             return False
         if not value or value == self.value:
+            return False
+        if not (value.isascii() and value.isprintable() and " " not in value):
+            logger.warning("the token's file holds no token, the last one stays")
             return False
         self.value = value
         return True

@@ -252,7 +252,8 @@ def read_rules(text: str) -> tuple[Rule, ...]:
         fault = "there is a rule of that name already" if name in taken else _fault(pattern.rstrip())
         taken.add(name)
         if fault:
-            faults.append(f"line {number} ({name}): {fault}")
+            # A word alone may be a secret out of another file, named by mistake.
+            faults.append(f"line {number} ({name}): {fault}" if pattern else f"line {number}: {fault}")
         rules.append(Rule(name, pattern.rstrip()))
     if len(rules) > RULES_LIMIT:
         faults.append(f"there may be at most {RULES_LIMIT} rules")

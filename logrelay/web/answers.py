@@ -84,6 +84,12 @@ async def finish(request: web.BaseRequest, response: web.StreamResponse) -> None
                 agreed, request.headers.get(hdrs.SEC_WEBSOCKET_EXTENSIONS, "")
             )
         return
+    if isinstance(response, web.HTTPException):
+        # Raised before any middleware, for an Expect header that nobody knows: its text repeats the header.
+        plain = of_status(response.status)
+        response.body = plain.body
+        response.headers[hdrs.CONTENT_TYPE] = plain.headers[hdrs.CONTENT_TYPE]
+        response.headers[hdrs.CONTENT_LENGTH] = str(len(plain.text or ""))
     response.headers.update(_ALWAYS)
     # aiohttp-cors answers by Origin but doesn't say so (libraries.md 4.4).
     vary = [part.strip() for part in response.headers.get(hdrs.VARY, "").split(",") if part.strip()]

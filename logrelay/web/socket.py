@@ -5,7 +5,9 @@ Frames are written ready-made to the transport, beside aiohttp's own writer; bot
 
 import asyncio
 import contextlib
+import re
 import socket as stdlib_socket
+import struct
 from collections import deque
 
 import attrs
@@ -19,6 +21,8 @@ from logrelay.web.endings import flooding, gone
 MESSAGE_LIMIT = 16 * 1024  # bytes of a client's message
 _WINDOW = 15  # bits, the largest; who wants a smaller one is sent nothing compressed
 _REASON_LIMIT = 123  # bytes of a close frame's reason (RFC 6455 section 5.5)
+_KEY = re.compile(r"[A-Za-z0-9+/]{22}==", re.ASCII)  # 16 bytes (RFC 6455 section 4.1)
+_RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: closing is a TCP reset then
 _LOOKS = 5  # without a byte that moved, before the peer counts as stuck
 
 
@@ -29,6 +33,7 @@ class SocketLimits:
     write_timeout: float = 10.0  # without any progress of the writes
     closing: float = 2.0
     messages_per_second: int = 20
+    message_limit: int = MESSAGE_LIMIT  # bytes of a client's message
     send_buffer: int = 64 * 1024
     unacknowledged: float = 120.0  # until the kernel gives up a peer that takes nothing
 
@@ -82,15 +87,15 @@ class Socket:
 
         Raises web.HTTPBadRequest for a broken handshake, ConnectionError when it's too late.
         """
-        if not request.headers.get(hdrs.SEC_WEBSOCKET_KEY, "").isascii():
-            raise web.HTTPBadRequest  # aiohttp 3.14.5 fails with a ValueError on it
+        if not _KEY.fullmatch(request.headers.get(hdrs.SEC_WEBSOCKET_KEY, "")):
+            raise web.HTTPBadRequest  # aiohttp 3.14.5 looks at its beginning only, and fails on what isn't ASCII
         if request.headers.get(hdrs.SEC_WEBSOCKET_VERSION) != "13":
             raise web.HTTPBadRequest  # aiohttp also takes the drafts before RFC 6455
         response = web.WebSocketResponse(
             autoping=False,  # pings and pongs are signs of life, and count against floods
             # Only agreed on: what aiohttp compresses costs 110 KiB a client (faults.md, Hardening), so it never does.
             compress=deflate,
-            max_msg_size=MESSAGE_LIMIT + 1,
+            max_msg_size=limits.message_limit + 1,
             timeout=limits.closing,
             protocols=("logrelay.v1",),
         )
@@ -239,7 +244,14 @@ class Socket:
             )
 
     def abort(self) -> None:
-        """Free the socket at once."""
+        """Free the socket at once, with all that the system holds for a peer that doesn't take it.
+
+        An abort of asyncio's only closes: the system would go on offering what it has taken already.
+        """
+        raw = self._transport.get_extra_info("socket")
+        if raw is not None:
+            with contextlib.suppress(OSError):  # it is closed already
+                raw.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, _RESET)
         self._transport.abort()
 
 
