@@ -50,6 +50,7 @@ class Client:
     socket: socket.socket
     began: float
     compress: bool
+    deaf: bool = False  # it reads the answer to its handshake, and then never again
     connected: float | None = None  # seconds that it took
     failed: str = ""
     closed: int | None = None  # the code with which the server ended it

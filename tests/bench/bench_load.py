@@ -24,6 +24,7 @@ from bench_client import Address, Client
 from bench_stream import Follower, Latencies, Tracker
 
 _READ = 65_536  # bytes
+_TINY = 4096  # bytes of a receive buffer that soon is full
 _NOTHING_MORE = 50  # looks without a new line, after which what is missing won't come
 
 
@@ -36,6 +37,7 @@ class Crowd:
     ramp: float  # connections a second
     compress: bool
     latencies: Latencies
+    deaf: int = 0  # clients who never read
     clients: list[Client] = attrs.Factory(list)
     stop: bool = False
     refused: collections.Counter[str] = attrs.Factory(collections.Counter)
@@ -65,6 +67,9 @@ class Crowd:
                 client.take(chunk, now)
                 if client.socket.fileno() < 0:
                     del by_number[number]
+                elif client.deaf and client.connected is not None:
+                    poll.unregister(number)
+                    client.follower.at = None  # or what the others get would be kept for it
         for client in self.clients:
             client.socket.close()
 
@@ -78,20 +83,32 @@ class Crowd:
         """Whether every client is connected or has failed."""
         return not self.waiting and all(client.connected or client.failed for client in self.clients)
 
+    @property
+    def readers(self) -> list[Client]:
+        """Those who were connected and read."""
+        return [client for client in self.clients if client.connected is not None and not client.deaf]
+
     def _dial(self, poll: select.epoll, by_number: dict[int, Client]) -> None:
-        address = self.addresses[len(self.clients) % len(self.addresses)]
+        number = len(self.clients)
+        address = self.addresses[number % len(self.addresses)]
+        deaf = (number + 1) * self.deaf // self.size > number * self.deaf // self.size
         began = time.monotonic()
+        connection = socket.socket()
         try:
-            connection = socket.create_connection((address.host, address.port), timeout=5)
+            if deaf:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _TINY)
+            connection.settimeout(5)
+            connection.connect((address.host, address.port))
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sendall(address.request)
         except OSError as error:
+            connection.close()
             self.refused[os.strerror(error.errno or 0)] += 1
             return
         connection.settimeout(0)
         tracker = Tracker(every=address.every, residue=address.residue)
         client = Client(
-            Follower(address.stream, tracker, self.latencies), connection, began, compress=self.compress
+            Follower(address.stream, tracker, self.latencies), connection, began, self.compress, deaf
         )
         self.clients.append(client)
         by_number[connection.fileno()] = client
@@ -141,7 +158,7 @@ class Course:
 
     def _drain(self) -> None:
         first, last = self.stats["first_seq"], self.stats["last_seq"]
-        trackers = [client.follower.tracker for client in self.crowd.clients if client.alive]
+        trackers = [client.follower.tracker for client in self.crowd.readers if client.alive]
         expected = sum(tracker.wanted(first, last) for tracker in trackers)
         end = time.monotonic() + self.drain
         came, quiet = -1, 0
@@ -184,7 +201,7 @@ def _tell(word: str) -> None:
 def report(crowd: Crowd, course: Course) -> dict[str, Any]:
     """The result, in the words of wsload."""
     clients = crowd.clients
-    connected = [client for client in clients if client.connected is not None]
+    connected = crowd.readers
     trackers = [client.follower.tracker for client in connected]
     first, last = course.stats.get("first_seq", 1), course.stats.get("last_seq", 0)
     began = min((client.first_at for client in connected if client.first_at), default=0)
@@ -197,6 +214,7 @@ def report(crowd: Crowd, course: Course) -> dict[str, Any]:
     return {
         "clients": crowd.size,
         "connected": len(connected),
+        "deaf": sum(client.deaf and client.connected is not None for client in clients),
         "failed": errors.total(),
         "errors": dict(errors),
         "closed_by_server": codes.total(),
@@ -241,9 +259,10 @@ def main() -> None:
     parser.add_argument("-timeout", type=_seconds, default=120.0, help="seconds for everything")
     parser.add_argument("-sample", type=int, default=8, help="measure the latency of one line in so many")
     parser.add_argument("-compress", action="store_true", help="negotiate permessage-deflate")
+    parser.add_argument("-deaf", type=int, default=0, help="so many of the clients never read")
     given = parser.parse_args()
     addresses = [Address.of(url, compress=given.compress) for url in given.urls]
-    crowd = Crowd(addresses, given.n, given.ramp, given.compress, Latencies(given.sample))
+    crowd = Crowd(addresses, given.n, given.ramp, given.compress, Latencies(given.sample), given.deaf)
     course = Course(
         crowd,
         control=given.ctl.removeprefix("http://"),

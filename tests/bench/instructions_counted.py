@@ -15,7 +15,7 @@ from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench_rows import SERVICES, Rows, service_id
+from bench_rows import ENVIRONMENT, SERVICES, Rows, service_id
 
 from logrelay.railway import rows
 from logrelay.railway.intake import Intake
@@ -23,10 +23,14 @@ from logrelay.relay.filters import EVERYTHING, Filter
 from logrelay.relay.history import Bounds, History
 from logrelay.relay.hub import Hub, Sink
 from logrelay.relay.records import LogRecord
+from logrelay.relay.redaction import Redactor
+from logrelay.web.access import EVERYONE, Access
 from logrelay.web.audience import Audience
 from logrelay.web.client import Client
+from logrelay.web.environments import Environments
 from logrelay.web.frames import Form, Pages, View
 from logrelay.web.greeting import Greeting
+from logrelay.web.leases import Leases
 from logrelay.web.limits import ClientLimits
 from logrelay.web.placing import Placing, ResumeLimits
 from logrelay.web.socket import Socket, SocketLimits
@@ -73,10 +77,11 @@ def _rows(frame: bytes) -> list[rows.Row]:
 
 
 def _intake() -> Callable[[list[rows.Row]], list[LogRecord]]:
-    intake = Intake(_NAMES.get, clock=lambda: _NOW)
+    intake = Intake(_NAMES.get, clock=lambda: _NOW, redactor=Redactor())
 
     def records(given: list[rows.Row]) -> list[LogRecord]:
-        stamped, _ = rows.stamped(given)
+        own, _ = rows.own(given, ENVIRONMENT)
+        stamped, _ = rows.stamped(own)
         # This input has no lines of Railway's own, so all entries are records.
         return cast("list[LogRecord]", intake.entries(intake.unseen(stamped)))
 
@@ -238,6 +243,7 @@ def _client(audience: Audience) -> Client:
         socket,
         audience,
         Placing(EVERYTHING, None, tail=0, limits=ResumeLimits()),
+        Leases(Access(Environments())).lease(EVERYONE, None, ENVIRONMENT),
         limits=ClientLimits(heartbeat=_NEVER, ping=_NEVER, silence=_NEVER),
         greeting=Greeting(version="", heartbeat=_NEVER, max_connections=1),
         form=Form.SINGLE,

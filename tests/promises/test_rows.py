@@ -7,8 +7,10 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1]
 ROWS = (
     *(f"u{number}" for number in range(1, 22)),  # upstream
-    *(f"c{number}" for number in range(14, 18)),  # clients that come back
-    *(f"p{number}" for number in (3, 9)),  # the process
+    *(f"c{number}" for number in range(1, 22)),  # clients
+    *(
+        f"p{number}" for number in (*range(1, 6), *range(8, 12))
+    ),  # the process; P6 and P7 are of several replicas
 )
 _NAMED = re.compile(r"test_((?:[ucp]\d+_)+)")  # a name may speak for several rows: test_u13_u14_…
 
