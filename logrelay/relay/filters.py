@@ -1,4 +1,4 @@
-"""The filter language: Railway's own (protocol.md section 5), evaluated here. Words, phrases and `-` so far.
+"""The filter language: Railway's own (protocol.md section 5), evaluated here. Words, phrases, patterns, `-` so far.
 
 What isn't understood yet is refused, never taken for a substring by accident.
 """
@@ -9,10 +9,12 @@ from collections.abc import Iterable
 import attrs
 
 from logrelay.errors import FilterInvalid
+from logrelay.relay.patterns import Pattern
 from logrelay.relay.records import SEVERITIES, LogRecord
 
 SEARCH_LIMIT = 1024  # characters
 TERMS_LIMIT = 32
+PATTERNS_LIMIT = 2  # of those terms
 SERVICES_LIMIT = 50
 NAME_LIMIT = 200  # characters of a service's name or id
 
@@ -38,6 +40,7 @@ class Filter:
     search: str = ""
     severity: str | None = None
     _terms: tuple[Term, ...] = attrs.field(default=(), repr=False)
+    _patterns: tuple[Pattern, ...] = attrs.field(default=(), repr=False)
     _wanted: frozenset[str] = attrs.field(default=frozenset(), repr=False, eq=False)
     _level: int = attrs.field(default=0, repr=False, eq=False)
     _exact: bool = attrs.field(default=False, repr=False)  # whether the case of services' names counts
@@ -72,24 +75,26 @@ class Filter:
             raise FilterInvalid("services: not a service's name or id")
         if severity is not None and severity not in SEVERITIES:
             raise FilterInvalid(f"severity: one of {', '.join(SEVERITIES)}")
+        terms = parse_search(search)
         return cls(
             services=names,
             search=search,
             severity=severity,
-            terms=parse_search(search),
+            terms=tuple(term for term in terms if isinstance(term, Term)),
+            patterns=tuple(term for term in terms if isinstance(term, Pattern)),
             wanted=frozenset(name.casefold() for name in names),
             level=_LEVELS[severity] if severity is not None else 0,
         )
 
     @property
     def terms(self) -> int:
-        """How many words and phrases it has."""
-        return len(self._terms)
+        """How many words, phrases and patterns it has."""
+        return len(self._terms) + len(self._patterns)
 
     @property
     def everything(self) -> bool:
         """Whether it lets every record through."""
-        return not self._wanted and not self._terms and not self._level and self._scope is None
+        return not self._wanted and not self.terms and not self._level and self._scope is None
 
     def matches(self, record: LogRecord) -> bool:
         """Whether the record is wanted. A null severity counts as info."""
@@ -99,10 +104,14 @@ class Filter:
             return False
         if self._wanted and not self.serves(record.service_id, record.service_name):
             return False
-        if not self._terms:
-            return True
-        text = record.text
-        return all((term.needle in text) is not term.absent for term in self._terms)
+        if self._terms:
+            text = record.text
+            if not all((term.needle in text) is not term.absent for term in self._terms):
+                return False
+        if self._patterns:
+            said = record.said
+            return all(pattern.passes(said) for pattern in self._patterns)
+        return True
 
     def serves(self, service_id: str | None, name: str | None) -> bool:
         """Whether records of this service may be wanted at all.
@@ -126,32 +135,37 @@ class Filter:
 EVERYTHING = Filter()
 
 
-def parse_search(search: str) -> tuple[Term, ...]:
+def parse_search(search: str) -> tuple[Term | Pattern, ...]:
     """The terms of a search expression. Raises FilterInvalid; places in its sentence count from 1."""
     if len(search) > SEARCH_LIMIT:
         raise FilterInvalid(f"search: at most {SEARCH_LIMIT} characters")
     if _FORBIDDEN.search(search):
         raise FilterInvalid("search: control characters and halves of characters are not allowed")
-    terms: list[Term] = []
+    terms: list[Term | Pattern] = []
     place = 0
     while place < len(search):
         if search[place].isspace():
             place += 1
             continue
         term, place = _term(search, place)
-        if term.needle and term not in terms:
+        if term not in terms and (isinstance(term, Pattern) or term.needle):
             terms.append(term)
     if len(terms) > TERMS_LIMIT:
         raise FilterInvalid(f"search: at most {TERMS_LIMIT} words and phrases")
+    if sum(1 for term in terms if isinstance(term, Pattern)) > PATTERNS_LIMIT:
+        raise FilterInvalid(f"search: at most {PATTERNS_LIMIT} patterns")
     return tuple(terms)
 
 
-def _term(search: str, start: int) -> tuple[Term, int]:
-    """One word or phrase, with its `-` if it has one, and where the next may begin."""
+def _term(search: str, start: int) -> tuple[Term | Pattern, int]:
+    """One word, phrase or pattern, with its `-` if it has one, and where the next may begin."""
     absent = search[start] == "-"
     place = start + absent
     if place == len(search) or search[place].isspace():
         raise FilterInvalid(f"search: a word or phrase must follow the - at {start + 1}")
+    if search[place] == "/" and "/" in search[place + 1 :]:
+        source, end = _pattern(search, place)
+        return Pattern.of(source, place + 1, absent=absent), end
     if search[place] == '"':
         needle, place = _phrase(search, place)
     else:
@@ -175,6 +189,18 @@ def _phrase(search: str, start: int) -> tuple[str, int]:
     raise FilterInvalid(f"search: unbalanced quote at {start + 1}")
 
 
+def _pattern(search: str, start: int) -> tuple[str, int]:
+    """What stands between slashes; a backslash keeps a slash, or whatever it means to RE2."""
+    place = start + 1
+    while place < len(search) and search[place] != "/":
+        place += 2 if search[place] == "\\" else 1
+    after = search[place + 1 : place + 2]
+    if place == start + 1 or place >= len(search) or (after and not after.isspace()):
+        # Such as a path: /api/users. It isn't taken for a substring by accident.
+        raise FilterInvalid(f"search: the pattern at {start + 1} must end with a /; {_QUOTE_HINT}")
+    return search[start + 1 : place], place + 1
+
+
 def _word(search: str, start: int) -> tuple[str, int]:
     """A bare word: up to a space or a quote."""
     place = start
@@ -191,6 +217,4 @@ def _word(search: str, start: int) -> tuple[str, int]:
         raise FilterInvalid(f"search: @attributes are not supported yet, at {start + 1}; {_QUOTE_HINT}")
     if word.casefold().startswith("replica:"):
         raise FilterInvalid(f"search: replica: is not supported yet, at {start + 1}; {_QUOTE_HINT}")
-    if word.startswith("/") and "/" in search[start + 1 :]:  # a pattern may hold spaces and quotes
-        raise FilterInvalid(f"search: /patterns/ are not supported yet, at {start + 1}; {_QUOTE_HINT}")
     return word, place

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -59,6 +59,11 @@ class LogRecord(msgspec.Struct, frozen=True, gc=False):
         return _texts.of(self.encoded)
 
     @property
+    def said(self) -> str:
+        """What patterns look at: the same as `text`, but with its case."""
+        return _exact_texts.of(self.encoded)
+
+    @property
     def cost(self) -> int:
         """Bytes of memory that keeping this record takes, within some percent."""
         return len(self.encoded) + _RECORD_COST
@@ -73,14 +78,15 @@ class _Texts:
 
     _ROOM = 4 * 1024 * 1024  # characters, and bytes of what is encoded
 
-    def __init__(self) -> None:
+    def __init__(self, made: Callable[[str], str]) -> None:
+        self._made = made
         self._texts: dict[bytes, str] = {}
         self._size = 0
 
     def of(self, encoded: bytes) -> str:
         text = self._texts.get(encoded)
         if text is None:
-            text = plain(_said.decode(encoded).message)
+            text = self._made(_said.decode(encoded).message)
             self._size += len(text) + len(encoded)
             if self._size > self._ROOM:
                 self._texts.clear()
@@ -90,7 +96,6 @@ class _Texts:
 
 
 _said = msgspec.json.Decoder(_Said)
-_texts = _Texts()
 
 
 @attrs.frozen
@@ -173,9 +178,17 @@ def clean(text: str) -> str:
     return text
 
 
+def bare(message: str) -> str:
+    """The message without ANSI codes."""
+    return ANSI.sub("", message) if "\x1b" in message or "\x9b" in message else message
+
+
 def plain(message: str) -> str:
     """The message as filters see it: without ANSI codes and with case folded."""
-    return (ANSI.sub("", message) if "\x1b" in message or "\x9b" in message else message).casefold()
+    return bare(message).casefold()
+
+
+_texts, _exact_texts = _Texts(plain), _Texts(bare)
 
 
 def _cut(message: str, redactor: Redactor | None) -> tuple[str, int, int]:

@@ -44,7 +44,7 @@ class Frame:
 
 _hostile_text = st.text(st.characters(exclude_categories=()), max_size=20)
 _words = st.sampled_from(
-    ["", "api", "api, web", MARK, "-", '"open', "a b", "(x)", "@a:b", "/x/", "x" * 1025, "\0"]
+    ["", "api", "api, web", MARK, "-", '"open', "a b", "(x)", "@a:b", "/x/", "/(x/", "/x/y", "x" * 1025, "\0"]
 )
 _any_text = _hostile_text | _words
 _json_values = st.recursive(

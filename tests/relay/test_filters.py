@@ -98,6 +98,69 @@ def test_text_behind_a_sequence_that_never_ends_is_still_found() -> None:
 
 
 @pytest.mark.parametrize(
+    ("search", "message", "expected"),
+    [
+        ("/GET .* 5[0-9]{2}/", "GET /x 503", True),
+        ("/GET .* 5[0-9]{2}/", "get /x 503", False),  # its case counts
+        ("/(?i)get/", "GET /x", True),
+        ("-/debug|trace/", "a trace", False),
+        ("-/debug|trace/", "an error", True),
+        (r"/\/api\/users/", "GET /api/users", True),
+        ('/a "b/', 'a "b" c', True),
+        ("/a  b/", "a  b", True),
+        ("/timeout$/", "\x1b[31mtimeout\x1b[0m", True),  # without its colours
+        ("/größe|naïve/", "die größe", True),
+        ("/x/ y", "x and Y", True),
+        ("/x/ y", "x alone", False),
+        ("/x/ -/z/", "x z", False),
+        ("/health", "GET /health", True),  # one slash is a word's
+    ],
+)
+def test_a_pattern_is_looked_for_in_the_message_as_it_is_written(
+    search: str, message: str, expected: object
+) -> None:
+    assert finds(search, message) is expected
+
+
+@pytest.mark.parametrize(
+    ("search", "sentence"),
+    [
+        ("/(/", "the pattern at 1 is not in RE2's syntax, or too large"),
+        ("a /x(?=y)/", "the pattern at 3 is not in RE2's syntax, or too large"),
+        (r"/(a)\1/", "the pattern at 1 is not in RE2's syntax, or too large"),
+        ("/((a{1,100}){1,100}){1,10}/", "the pattern at 1 is not in RE2's syntax, or too large"),
+        (
+            r"/(a?b?c?d?e?x?y?z?){20}Q/",
+            "the pattern at 1 is too large; repeat less, or name fewer characters",
+        ),
+        ("/\\pL{1,900}/", "the pattern at 1 is not in RE2's syntax, or too large"),
+        ("/a/ -/b/ /c/", "at most 2 patterns"),
+    ],
+)
+def test_a_pattern_that_could_cost_too_much_is_refused(search: str, sentence: str) -> None:
+    with pytest.raises(FilterInvalid) as refused:
+        Filter.parse(search=search)
+
+    assert str(refused.value) == f"search: {sentence}"
+
+
+def test_a_pattern_that_would_take_others_for_ever_takes_linear_time() -> None:
+    wanted = Filter.parse(search="/^(a+)+$/ /(a|aa)+b/")
+
+    assert not wanted.matches(log("a" * 60_000))  # the suite's deadline is long over where it is exponential
+
+
+def test_equal_patterns_make_equal_filters() -> None:
+    one, other = Filter.parse(search="/a.b/"), Filter.parse(search="/a.b/")
+
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one != Filter.parse(search="-/a.b/")
+    assert not one.everything
+    assert one.terms == 1
+
+
+@pytest.mark.parametrize(
     ("search", "sentence"),
     [
         ("a AND b", "AND is not supported yet, at 3"),
@@ -113,10 +176,12 @@ def test_text_behind_a_sequence_that_never_ends_is_still_found() -> None:
         ('@peer:"my svc"', "@attributes are not supported yet, at 1"),
         ("a replica:5f3a", "replica: is not supported yet, at 3"),
         ("REPLICA:5f3a", "replica: is not supported yet, at 1"),
-        ("/a.*b/", "/patterns/ are not supported yet, at 1"),
-        ("/a b/", "/patterns/ are not supported yet, at 1"),
-        ('/a "b/', "/patterns/ are not supported yet, at 1"),
-        ("-/a/", "/patterns/ are not supported yet, at 2"),
+        ("/api/users", "the pattern at 1 must end with a /"),
+        ("a -/api/users", "the pattern at 4 must end with a /"),
+        ("//", "the pattern at 1 must end with a /"),
+        ("/a/b/", "the pattern at 1 must end with a /"),
+        (r"/a\/", "the pattern at 1 must end with a /"),
+        ('/a/"b"', "the pattern at 1 must end with a /"),
         ("--a", "a second - at 2"),
     ],
 )

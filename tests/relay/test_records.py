@@ -337,7 +337,7 @@ def test_the_text_that_filters_look_at_is_kept_for_the_last_ones_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(records._Texts, "_ROOM", 10_000)
-    texts = records._Texts()
+    texts = records._Texts(records.plain)
     made = [log(f"\x1b[1mLINE {n}\x1b[0m") for n in range(1000)]
 
     assert [texts.of(record.encoded) for record in made] == [f"line {n}" for n in range(1000)]
