@@ -38,10 +38,10 @@ class Audit:
 
     __slots__ = ("_began", "_with_search", "known", "opened")
 
-    def __init__(self, number: int, *, with_search: bool = False) -> None:
+    def __init__(self, number: int, address: str, *, with_search: bool = False) -> None:
         self._began = time.monotonic()
         self._with_search = with_search
-        self.known: dict[str, Any] = {"connection": number}
+        self.known: dict[str, Any] = {"connection": number, "address": address}
         self.opened = False
 
     def admitted(self, environment_id: str, grant: Grant) -> None:

@@ -88,7 +88,8 @@ class Streams:
         if refused is not None:
             code, answer = refused
             self.counts.refused[code] += 1
-            logger.info("stream refused", extra={"status": answer.status, "error": code})
+            about = {"status": answer.status, "error": code, "address": self._door.proxies.address(request)}
+            logger.info("stream refused", extra=about)
             return answer
         with self._door.places.of_process():
             try:
@@ -118,7 +119,8 @@ class Streams:
 
     async def _serve(self, request: web.Request, socket: Socket) -> None:
         """One connection after its upgrade; refusals are messages from here on, because browsers can read those."""
-        audit = Audit(next(self._numbers), with_search=self._audit_search)
+        address = self._door.proxies.address(request)
+        audit = Audit(next(self._numbers), address, with_search=self._audit_search)
         try:
             end = await self._served(request, socket, audit)
         except (ParameterInvalid, FilterInvalid) as error:

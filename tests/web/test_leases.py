@@ -330,6 +330,7 @@ async def test_the_audit_line_says_who_has_seen_what_and_how_much(
 
     told = vars(closed)
     assert (told["environment"], told["auth"], told["subject"]) == (ENV, "fake", "me")
+    assert told["address"] == "127.0.0.1"
     assert (told["services"], told["unknownServices"], told["severity"], told["search"]) == (
         ["api"],
         1,
