@@ -1,8 +1,11 @@
 import asyncio
+import errno
+import io
 import os
-import resource
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -261,16 +264,27 @@ async def test_a_ticket_that_is_revoked_already_costs_no_line(make: Make, file: 
     assert lines(file) == 1
 
 
+class SmallFile(io.FileIO):
+    """A file on a disk that is full: only so much of what is written gets there."""
+
+    limit = sys.maxsize  # bytes
+
+    def write(self, data: Any) -> int:
+        room = self.limit - os.fstat(self.fileno()).st_size
+        if room <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(bytes(data)[:room]) or 0
+
+
 @pytest.fixture
-def small_files() -> Iterator[Callable[[int], None]]:
-    """A limit to the size of files, as a disk that is full; Python ignores the signal that comes with it."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+def small_files(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets how large files may get. A limit of the process's own would also cut off what pytest itself writes."""
 
     def limit(size: int) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        monkeypatch.setattr(SmallFile, "limit", size)
 
-    yield limit
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    monkeypatch.setattr(os, "fdopen", lambda handle, mode: io.BufferedWriter(SmallFile(handle, mode)))
+    return limit
 
 
 async def test_what_a_full_disk_cuts_off_is_said_and_written_when_there_is_room_again(
@@ -287,7 +301,7 @@ async def test_what_a_full_disk_cuts_off_is_said_and_written_when_there_is_room_
     assert revocations.has_ticket("t-2")
     assert not content(file).endswith(b"\n")
 
-    small_files(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+    small_files(sys.maxsize)
     revocations.add_ticket("t-2")  # whoever was refused asks again
     await revocations.keep()
     after = make()
