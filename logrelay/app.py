@@ -94,6 +94,7 @@ def build(settings: Settings) -> web.Application:
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
         async with gateway, hubs, door.access, _Background() as background:
             background.start(lag.watch())
+            background.start(memory.tidy())
             if not door.access.environments.known:
                 background.start(learn_environment(gateway, door.access.environments, _ends(settings)))
             ceiling = memory.ceiling(settings.memory_mb)

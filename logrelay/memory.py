@@ -36,6 +36,7 @@ _ROOM = 0.85  # of the ceiling, below which newcomers are taken again: not a hai
 _LEAST = 1 / 16  # of the ceiling, which histories keep
 _FASTEST = 256 * _MIB  # bytes a second that a log of long lines may bring, on one core
 _SOONEST, _LATEST = 0.05, 1.0  # seconds from one look to the next
+_TIDY = 60.0  # seconds from one time that freed memory is given back to the next
 _TELL = 60.0  # seconds from one line about short memory to the next
 
 _STATM = Path("/proc/self/statm")
@@ -67,6 +68,18 @@ def give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+async def tidy(every: float = _TIDY) -> None:
+    """Give freed memory back from time to time, in seconds.
+
+    After a cut of the upstream all viewers are behind, and what waits for them takes some 150 KB each for a moment.
+    glibc keeps that, 70 MB with 500 viewers, until by chance nothing lies behind it in its heap: seen for a quarter of
+    an hour. Asked to, it gives it back within milliseconds.
+    """
+    while True:
+        await asyncio.sleep(every)
+        give_back()
 
 
 class Guard:

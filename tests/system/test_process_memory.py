@@ -1,5 +1,6 @@
 """P4: histories and connections together have a ceiling, by what the system says that the process takes."""
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -236,3 +237,16 @@ def test_p4_the_containers_limit_is_the_ceiling_where_none_is_set(
 
     assert memory.ceiling(None) == limit
     assert memory.ceiling(96) == 96 * MIB
+
+
+async def test_freed_memory_is_given_back_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = asyncio.Semaphore(0)
+    monkeypatch.setattr(memory, "give_back", times.release)
+
+    tidying = asyncio.create_task(memory.tidy(every=0.001))
+    async with asyncio.timeout(5):
+        for _ in range(3):
+            await times.acquire()
+
+    tidying.cancel()
+    await asyncio.wait([tidying])
