@@ -267,9 +267,20 @@ def _jwt_faults(settings: AccessSettings) -> list[str]:
     ):
         found.append(f"LOGRELAY_JWT_SECRET must have at least {SECRET_LENGTH} characters")
     if settings.jwt_jwks_url is not None and not _safe(settings.jwt_jwks_url):
-        found.append("LOGRELAY_JWT_JWKS_URL must begin with https, except for a loopback address")
+        found.append(
+            "LOGRELAY_JWT_JWKS_URL must begin with https, except for a loopback address, and have no #"
+        )
+    if settings.jwt_environments_claim == settings.jwt_services_claim:
+        found.append("LOGRELAY_JWT_ENVIRONMENTS_CLAIM and LOGRELAY_JWT_SERVICES_CLAIM must be different")
     if importlib.util.find_spec("joserfc") is None:
         found.append("LOGRELAY_AUTH=jwt needs the package joserfc: install logrelay[jwt]")
+    elif settings.jwt_secret is not None and not found:
+        from logrelay.web.jwt import Secret  # noqa: PLC0415 its package may be missing
+
+        try:
+            Secret(settings.jwt_secret.encode("utf-8", "replace"))
+        except ValueError as fault:
+            found.append(f"LOGRELAY_JWT_SECRET: {fault}")
     return found
 
 
@@ -295,7 +306,7 @@ def _ticket_faults(settings: AccessSettings) -> list[str]:
 
 def _safe(url: str) -> bool:
     parsed = URL(url)
-    return parsed.scheme == "https" or is_loopback(parsed.host or "")
+    return not parsed.raw_fragment and (parsed.scheme == "https" or is_loopback(parsed.host or ""))
 
 
 def secret_files(values: dict[str, Any]) -> list[str]:

@@ -118,6 +118,8 @@ class Filter:
 
         The name is looked at too, and at each record, so that a service made later is found by its name.
         """
+        if self._scope is not None and not self._scope.serves(service_id, name):
+            return False
         if not self._wanted:
             return True
         if self._exact:

@@ -6,8 +6,10 @@ characters of no width.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
+from operator import itemgetter
 from typing import Any
 
 import attrs
@@ -23,6 +25,7 @@ _LEVELS = 4  # of escapes that are taken off
 _ROUNDS = 8  # a redaction may lay bare what looks like another secret
 _MATCHES = 1000  # of one pattern in one text; where there are more, the rest of the text goes
 
+_begin = itemgetter(0)
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _MARK = re.compile(rb"\[redacted:[a-z][a-z0-9-]{0,39}\]")
 # What stands in a secret's place where somebody has taken it out already, or there never was one.
@@ -178,7 +181,8 @@ class Redactor:
             for start, end in search.spans(text):
                 if start == end or (not search.own and _HOLLOW.fullmatch(text, start, end)):
                     continue
-                if not any(left <= start and end <= right for left, right in marks):
+                place = bisect_right(marks, start, key=_begin) - 1  # they don't overlap
+                if place < 0 or end > marks[place][1]:
                     yield _Span(start, end, number)
 
     def _replaced(self, raw: bytes, spans: Iterable[_Span]) -> bytes:

@@ -30,6 +30,8 @@ SHAPES: tuple[tuple[str, str], ...] = (
     # RFC 7519 and, with five parts, RFC 7516; the signature may be missing.
     ("jwt", r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"),
     ("jwt", r"eyJ[A-Za-z0-9_-]{15,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"),
+    # Our own: tickets, reconnect tokens, share links (web/seals.py)
+    ("logrelay", r"lr[trs]1\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{43}"),
     # Clouds
     ("aws-access-key", rf"{_EDGE}(?P<secret>(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{{16}})\b"),
     (

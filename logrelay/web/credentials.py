@@ -62,11 +62,15 @@ class Doors:
         return self._cookie(request)
 
     def brings_cookie(self, request: web.BaseRequest) -> bool:
-        """Whether a cookie would be all that says who is calling."""
+        """Whether what says who is calling is what a browser adds by itself: a cookie, or a password it remembers."""
+        shown = request.headers.get(hdrs.AUTHORIZATION, "").strip()
+        if self.forwards and shown:
+            # Chromium 156 adds `Basic` to a WebSocket of any page, and the cookie goes along with it (`_asked_with`).
+            ambient = hdrs.COOKIE in request.headers or not _BEARER.fullmatch(shown)
+            return hdrs.ORIGIN in request.headers and ambient
         return (
             self.forwards
             and bool(request.headers.get(hdrs.COOKIE))
-            and not request.headers.get(hdrs.AUTHORIZATION)
             and not any(name.startswith("bearer.") for name in _offered(request))
             and "ticket" not in request.query
         )

@@ -36,7 +36,11 @@ class Door:
 
     def full(self, request: web.Request, *, crowded: bool) -> Full | None:
         """Why there is no room for one more; `crowded` when memory is short."""
-        if crowded or not self.places.free:
+        full = crowded or not self.places.free
+        if not full and self.access.required and not self.places.free_for_stranger:
+            # Half of the places is for those who show something at once.
+            full = self.access.find(request) is None
+        if full:
             seconds = self.places.retry_after
             why = "memory is short" if crowded else f"at most {self.places.most}"
             return Full(

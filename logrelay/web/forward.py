@@ -84,6 +84,9 @@ class ForwardGuard:
         self._remembered = remembered
         self._clock = clock
         self._places = asyncio.Semaphore(in_flight)
+        # Who was let in before has places of its own, so that a flood of made-up credentials ends no stream.
+        self._kept = asyncio.Semaphore(in_flight)
+        self._let_in: dict[bytes, None] = {}  # their hashes, the latest last
         # A key of this process alone, so that what is kept and shown of a credential says nothing about it.
         self._key = secrets.token_bytes(32)
         # By hash of the credential and environment, oldest first; each with the time from which it is too old.
@@ -203,27 +206,32 @@ class ForwardGuard:
         """Ask, and remember the answer unless what was remembered has been given up meanwhile."""
         generation = self._generation
         try:
-            narrowing = await self._ask(headers, environment_id)
+            narrowing = await self._ask(key, headers, environment_id)
         except NoAnswer as none:
             self._note_failure(str(none))
             return endings.undecided
         self._note_answer()
         verdict = narrowing if callable(narrowing) else self._judge(narrowing, headers, environment_id)
         life = min(self._cache, REFUSAL_SECONDS)
+        self._let_in.pop(key, None)
         if not isinstance(verdict, Grant):
             _refused(verdict.__name__)
         else:
+            self._let_in[key] = None
+            if len(self._let_in) > self._remembered:
+                del self._let_in[next(iter(self._let_in))]
             life = self._cache if verdict.until is None else min(self._cache, verdict.until - self._clock())
         if life > 0 and generation == self._generation:
             self._remember(key, verdict, life)
         return verdict
 
-    async def _ask(self, headers: Mapping[str, str], environment_id: str) -> Narrowing | Refusal:
+    async def _ask(self, key: bytes, headers: Mapping[str, str], environment_id: str) -> Narrowing | Refusal:
         """One request. Raises NoAnswer, and never a foreign error, whose text could name a header or the query."""
         url = self._url.update_query(environment=environment_id)
         why = "busy"
+        places = self._kept if key in self._let_in else self._places
         try:
-            async with asyncio.timeout(self._timeout), self._places:
+            async with asyncio.timeout(self._timeout), places:
                 why = "timeout"
                 async with self._session.get(url, headers=headers, allow_redirects=False) as response:
                     return await read(response)

@@ -49,7 +49,7 @@ class Leases:
     def look_again(self) -> None:
         """What callers may see has changed: judge everyone who is connected anew."""
         for lease in tuple(self._leases):
-            lease.look_again()
+            lease.look_again(anew=True)
 
     def reload(self) -> None:
         """Let the guard read again what it knows callers by (SIGHUP)."""
@@ -142,11 +142,17 @@ class Lease:
         if decision.subject != self.grant.subject and decision.named and self.grant.named:
             raise unauthenticated("this credential is somebody else's; open another connection for it")
         self._credential = credential
+        if self._looking is not None:  # at the one before, which counts no more
+            self._looking.cancel()
+            self._looking = None
         self._take(decision)
 
-    def look_again(self) -> None:
-        """Judge the credential anew, without waiting for it."""
+    def look_again(self, *, anew: bool = False) -> None:
+        """Judge the credential again, without waiting for it; `anew` when what is on its way comes too early."""
         access = self._leases.access
+        if self._looking is not None and anew:
+            self._looking.cancel()
+            self._looking = None
         if self._credential is None or self._looking is not None or access.guard is None:
             return
         if self.grant.kind != access.guard.mode:  # a ticket has its own time

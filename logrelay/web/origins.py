@@ -12,6 +12,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _ORIGIN = re.compile(
     r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?", re.ASCII | re.IGNORECASE
 )
+_PORTED = re.compile(r"(?:([0-9.]+)|(\[[^\]]+\])):[0-9]{1,5}", re.ASCII)
 _NETWORK = 64  # bits of an IPv6 address that tell one customer from the next
 
 
@@ -106,8 +107,10 @@ class Proxies:
         """Who asks: an IPv4 address, the network of an IPv6 one (nobody has just one of those), or `unknown`."""
         told = self._told(request, "X-Forwarded-For", whole=True)
         text = told if told is not None else request.remote or ""
+        bare = _PORTED.fullmatch(text)  # some proxies write the caller's port, too
         try:
-            address = ipaddress.ip_address(text.strip("[]").partition("%")[0])
+            found = (bare[1] or bare[2]) if bare else text
+            address = ipaddress.ip_address(found.strip("[]").partition("%")[0])
         except ValueError:
             return "unknown"
         if isinstance(address, ipaddress.IPv6Address):

@@ -7,9 +7,15 @@ from collections.abc import Callable, Mapping
 
 from logrelay.errors import CloseCode, Disconnect
 
+_STRANGER = ("stranger", "")
 _REMEMBERED = 10_000  # addresses whose new connections are counted
 # What a limit is called where it refuses somebody.
-_NAMES = {"environment": "to this environment", "subject": "of yours", "address": "from this address"}
+_NAMES = {
+    "stranger": "that have shown no credential",
+    "environment": "to this environment",
+    "subject": "of yours",
+    "address": "from this address",
+}
 
 
 class Places:
@@ -25,7 +31,13 @@ class Places:
         retry_after: float = 10.0,
     ) -> None:
         self._process = process
-        self._most = {"environment": environment, "subject": subject, "address": address}
+        strangers = max(1, process // 2)  # the rest is for those who show a credential at once
+        self._most = {
+            "stranger": strangers,
+            "environment": environment,
+            "subject": subject,
+            "address": address,
+        }
         self.retry_after = retry_after  # seconds
         self._taken = 0
         self._by_key: Counter[tuple[str, str]] = Counter()
@@ -51,6 +63,15 @@ class Places:
     def of_process(self) -> "_OfProcess":
         """One of the process's places while inside."""
         return _OfProcess(self)
+
+    @property
+    def free_for_stranger(self) -> bool:
+        """Whether one more may be waited for to say who is calling."""
+        return self._by_key[_STRANGER] < (self._most["stranger"] or 0)
+
+    def of_stranger(self) -> "_Place":
+        """One place of those whose `auth` message is waited for. Entering raises Disconnect."""
+        return _Place(self, (_STRANGER,))
 
     def of(self, environment_id: str, *, subject: str | None = None, address: str | None = None) -> "_Place":
         """One place of each of these while inside. Entering raises Disconnect when one of them has none left."""

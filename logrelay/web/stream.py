@@ -149,6 +149,10 @@ class Streams:
             waiting = {"environmentId": environment_id, "upstream": {"state": "connecting"}}
             socket.send(protocol.status("connecting", waiting))
             await environments.learned()
+            if (
+                grant.kind != "ticket"
+            ):  # it may have been taken back meanwhile; of tickets, `lease` looks at that
+                grant = await self._granted(credential, environment_id)
         environments.admit(environment_id)
         audit.admitted(environment_id, grant)
         placing = parameters.read(request.query, self._limits.resume)
@@ -203,8 +207,9 @@ class Streams:
         if found is not None or not access.required:
             return found
         try:
-            async with asyncio.timeout(self._limits.auth):
-                text = await socket.message()
+            with self._door.places.of_stranger():
+                async with asyncio.timeout(self._limits.auth):
+                    text = await socket.message()
         except TimeoutError:
             raise unauthenticated("no credential was shown in time") from None
         if text is None:

@@ -80,8 +80,8 @@ class Tickets:
     ) -> None:
         self._seals = Seals(secret)
         self._wall = now
-        self._latest = 0.0
         self._monotonic = monotonic
+        self._latest, self._ticked = now(), monotonic()
         self._waiting = Waiting(monotonic, most=waiting_limit)
         self._revocations = Revocations(revocations_file, now=self._now, most=revocations_limit)
         self.share_links = share_links
@@ -202,8 +202,10 @@ class Tickets:
         await self._revocations.keep()
 
     def _now(self) -> float:
-        """Seconds since 1970, never going back: else what is revoked could seem older than what it is to revoke."""
-        self._latest = max(self._latest, self._wall())
+        """Seconds since 1970, never going back or standing still: what is revoked mustn't seem older than it is."""
+        tick = self._monotonic()
+        self._latest = max(self._wall(), self._latest + tick - self._ticked)
+        self._ticked = tick
         return self._latest
 
     def _claims(

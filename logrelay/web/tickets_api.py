@@ -107,7 +107,7 @@ class TicketsApi:
         """Put the routes into the application; gives those that other origins' pages may use (share links)."""
         api = f"{self._base_path}/api"
         app.router.add_delete(f"{api}/tickets/{{id}}", self._revoke_ticket)
-        app.router.add_delete(f"{api}/subjects/{{subject}}", self._revoke_subject)
+        app.router.add_delete(f"{api}/subjects/{{subject:[^/]+}}", self._revoke_subject)
         return [app.router.add_post(f"{api}/tickets", self._create)]
 
     async def _create(self, request: web.Request) -> web.Response:

@@ -7,6 +7,7 @@ import attrs
 from logrelay.errors import LogrelayError
 
 _SWEEP = 60.0  # seconds between two looks for what nobody used in time
+_FULL = 1.0  # the same, where nothing more fits: a look at 100,000 takes 9 ms
 
 
 @attrs.define
@@ -34,7 +35,7 @@ class Waiting:
     def put(self, ticket_id: str, seconds: float) -> None:
         """Let this one be taken within so many seconds. Raises TicketsFull."""
         now = self._monotonic()
-        if len(self) >= self._most or now - self._swept > _SWEEP:
+        if now - self._swept > (_SWEEP if len(self) < self._most else _FULL):
             self._swept = now
             self._deadlines = {key: deadline for key, deadline in self._deadlines.items() if deadline > now}
         if len(self) >= self._most:

@@ -119,6 +119,7 @@ SECRETS = (
     Case("github", "remote: ", joined("git", "hub_pat_", some(22), "_", some(59)), " expired"),
     Case("gitlab", "PRIVATE-TOKEN: ", joined("gl", "pat-", some(20)), "\n"),
     Case("gitlab", "runner ", joined("gl", "rt-", some(20)), " registered"),
+    Case("logrelay", "GET /stream?ticket=", joined("lr", "t1.", some(60), ".", some(43)), " 101"),
     Case("npm", "//registry.example.org/:_authToken=", joined("np", "m_", some(36)), "\n"),
     Case("pypi", "TWINE_PASSWORD=", joined("py", "pi-AgE", some(80)), "\n"),
     Case("rubygems", "key ", joined("ruby", "gems_", some(48, HEX)), " x"),

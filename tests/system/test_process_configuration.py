@@ -74,6 +74,63 @@ BAD = {
     "origin without a scheme": one("LOGRELAY_ALLOWED_ORIGINS", "app.example"),
     "mode that there isn't": one("LOGRELAY_AUTH", SECRET),
     "everyone's address without a mode": Bad({"LOGRELAY_HOST": "0.0.0.0"}, ("LOGRELAY_AUTH",)),  # noqa: S104 refused
+    "tokens without any": Bad({"LOGRELAY_AUTH": "token"}, ("LOGRELAY_AUTH=token",)),
+    "tokens that are none": Bad({"LOGRELAY_AUTH": "token", "LOGRELAY_TOKENS": SECRET}, ("LOGRELAY_TOKENS",)),
+    "tokens in two places": Bad(
+        {"LOGRELAY_AUTH": "token", "LOGRELAY_TOKENS": SECRET, "LOGRELAY_TOKENS_FILE": "FOLDER/secret"},
+        ("LOGRELAY_AUTH=token",),
+    ),
+    "JSON Web Tokens without a key": Bad({"LOGRELAY_AUTH": "jwt"}, ("LOGRELAY_AUTH=jwt",)),
+    "a secret that is too short": Bad(
+        {"LOGRELAY_AUTH": "jwt", "LOGRELAY_JWT_SECRET": SECRET[:20]}, ("LOGRELAY_JWT_SECRET",)
+    ),
+    "a public key instead of a secret": Bad(
+        {"LOGRELAY_AUTH": "jwt", "LOGRELAY_JWT_SECRET": f"-----BEGIN PUBLIC KEY----- {SECRET}"},
+        ("LOGRELAY_JWT_SECRET",),
+    ),
+    "an algorithm for another key": Bad(
+        {"LOGRELAY_AUTH": "jwt", "LOGRELAY_JWT_SECRET": SECRET * 3, "LOGRELAY_JWT_ALGORITHMS": "RS256"},
+        ("LOGRELAY_JWT_ALGORITHMS",),
+    ),
+    "no algorithm": one("LOGRELAY_JWT_ALGORITHMS", "none"),
+    "one claim for two things": Bad(
+        {
+            "LOGRELAY_AUTH": "jwt",
+            "LOGRELAY_JWT_SECRET": SECRET * 3,
+            "LOGRELAY_JWT_ENVIRONMENTS_CLAIM": "logrelay:services",
+        },
+        ("LOGRELAY_JWT_ENVIRONMENTS_CLAIM",),
+    ),
+    "a key set for everyone to read": Bad(
+        {"LOGRELAY_AUTH": "jwt", "LOGRELAY_JWT_JWKS_URL": f"http://issuer.example/{SECRET}"},
+        ("LOGRELAY_JWT_JWKS_URL",),
+    ),
+    "a key set with a fragment": Bad(
+        {"LOGRELAY_AUTH": "jwt", "LOGRELAY_JWT_JWKS_URL": f"https://issuer.example/#{SECRET}"},
+        ("LOGRELAY_JWT_JWKS_URL",),
+    ),
+    "a main API without an address": Bad({"LOGRELAY_AUTH": "forward"}, ("LOGRELAY_AUTH=forward",)),
+    "a main API with a password": one("LOGRELAY_FORWARD_URL", f"http://user:{SECRET}@api:8000/may"),
+    "a main API at no address": Bad(
+        {"LOGRELAY_AUTH": "forward", "LOGRELAY_FORWARD_URL": f"http://api:8000/#{SECRET}"},
+        ("LOGRELAY_FORWARD_URL",),
+    ),
+    "a sign-out that is noticed late": Bad(
+        {
+            "LOGRELAY_AUTH": "forward",
+            "LOGRELAY_FORWARD_URL": "http://api:8000/may",
+            "LOGRELAY_FORWARD_CACHE_SECONDS": "31",
+        },
+        ("LOGRELAY_FORWARD_CACHE_SECONDS",),
+    ),
+    "tickets without a secret": Bad({"LOGRELAY_AUTH": "ticket"}, ("LOGRELAY_AUTH=ticket",)),
+    "share links without a secret": Bad({"LOGRELAY_SHARE_LINKS": "true"}, ("LOGRELAY_SHARE_LINKS",)),
+    "a service secret that is too short": one("LOGRELAY_SERVICE_SECRET", SECRET[:20]),
+    "a secret and its file": Bad(
+        {"LOGRELAY_SERVICE_SECRET": SECRET * 3, "LOGRELAY_SERVICE_SECRET_FILE": "FOLDER/secret"},
+        ("LOGRELAY_SERVICE_SECRET",),
+    ),
+    "neither yes nor no": one("LOGRELAY_SHARE_LINKS", SECRET),
     "count of connections that is none": one("LOGRELAY_MAX_CONNECTIONS", "0"),
     "count that is no whole number": one("LOGRELAY_HISTORY_RECORDS", "1.5"),
     "count in other digits": one("LOGRELAY_HISTORY_MB", "٣"),
@@ -121,7 +178,7 @@ def test_p11_each_fault_is_a_sentence_that_names_its_variable_and_shows_no_value
     with pytest.raises(SettingsInvalid) as caught:
         settings.read(given(bad, folder))
 
-    assert tuple(fault.split()[0] for fault in caught.value.faults) == bad.named
+    assert tuple(fault.split()[0].rstrip(":") for fault in caught.value.faults) == bad.named
     for fault in caught.value.faults:
         assert SECRET[:8] not in fault
         assert "\n" not in fault

@@ -129,12 +129,19 @@ def test_a_cookie_is_a_credential_in_forward_mode_only(doors: Doors) -> None:
         ({"Cookie": COOKIE, "Origin": APP}, "", True),
         ({"Cookie": COOKIE, "Sec-WebSocket-Protocol": "logrelay.v1"}, "", True),
         ({"Cookie": COOKIE, "Authorization": "Bearer x"}, "", False),
+        # A browser adds a password that it remembers by itself, and the cookie goes along where an Origin is said.
+        ({"Authorization": "Basic eDp5", "Origin": APP}, "", True),
+        ({"Cookie": COOKIE, "Authorization": "Basic eDp5", "Origin": APP}, "", True),
+        ({"Cookie": COOKIE, "Authorization": "Bearer x", "Origin": APP}, "", True),
+        ({"Authorization": "Bearer x", "Origin": APP}, "", False),
         ({"Cookie": COOKIE, "Sec-WebSocket-Protocol": SUBPROTOCOL}, "", False),
         ({"Cookie": COOKIE}, "?ticket=x", False),
         ({}, "", False),
     ],
 )
-def test_it_is_known_whether_a_cookie_is_all_there_is(headers: Headers, query: str, alone: Any) -> None:
+def test_it_is_known_whether_a_browser_has_added_the_credential_by_itself(
+    headers: Headers, query: str, alone: Any
+) -> None:
     assert FORWARD.brings_cookie(request(headers, query)) is alone
 
 

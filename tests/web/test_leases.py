@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Self
 
+import aiohttp
 import attrs
 import pytest
 from web_harness import ENV, SERVICES, Make, Peer, Relay, line, quick, until
@@ -16,6 +17,7 @@ from logrelay.web.access import Access
 from logrelay.web.environments import Environments
 from logrelay.web.grants import Credential, Grant
 from logrelay.web.leases import Leases
+from logrelay.web.places import Places
 from logrelay.web.stream import StreamLimits
 
 OPEN = Grant("fake", subject="me")
@@ -226,6 +228,68 @@ async def test_a_reload_judges_everyone_anew(make: Make) -> None:
     await ended(leaving, "not_allowed", 4403)
     await staying.quiet()
     await staying.leave()
+
+
+async def test_a_look_at_the_credential_before_counts_no_more_after_a_renewal(make: Make) -> None:
+    guard = FakeGuard({"old": OPEN, "new": OPEN})
+    relay = await make(guard=guard)
+    peer = await relay.joined(headers=bearer("old"))
+    guard.hold = asyncio.Event()
+    guard.answers["old"] = endings.unauthenticated()
+    relay.leases.look_again()
+    await until(lambda: guard.asked == 2)
+    hold, guard.hold = guard.hold, None
+
+    await peer.say(type="auth", token="new")
+    await peer.status("authenticated")
+    hold.set()
+
+    await peer.quiet()
+    await peer.leave()
+
+
+async def test_a_reload_does_not_count_an_answer_that_was_on_its_way(make: Make) -> None:
+    guard = FakeGuard({"t": OPEN})
+    relay = await make(guard=guard)
+    peer = await relay.joined(headers=bearer())
+    guard.hold = asyncio.Event()
+    relay.leases.look_again()
+    await until(lambda: guard.asked == 2)
+
+    guard.hold = None
+    guard.answers["t"] = endings.unauthenticated()
+    relay.leases.reload()
+
+    await ended(peer, "expired", 4401)
+
+
+async def test_a_credential_taken_back_while_the_environment_was_not_known_lets_nobody_in(make: Make) -> None:
+    guard = FakeGuard({"t": OPEN})
+    relay = await make(guard=guard)
+    relay.environments.allowed = None
+    peer = await relay.connect(headers=bearer())
+    await peer.status("connecting")
+
+    guard.answers["t"] = endings.unauthenticated()
+    relay.environments.learn(ENV)
+
+    await ended(peer, "unauthenticated", 4401)
+
+
+async def test_c11_those_who_show_nothing_leave_half_of_the_places_to_the_others(make: Make) -> None:
+    relay = await make(guard=FakeGuard({"t": OPEN}), places=Places(process=4, environment=100))
+    strangers = [await relay.connect() for _ in range(2)]
+    await until(lambda: not relay.places.free_for_stranger)
+
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await relay.connect()
+    peers = [await relay.joined(headers=bearer()) for _ in range(2)]
+
+    assert refused.value.status == 503
+    for peer in (*strangers, *peers):
+        await peer.leave()
+    await relay.empty()
+    assert relay.places.free_for_stranger
 
 
 async def test_a_scope_hides_services_from_every_way_to_see_them(make: Make) -> None:

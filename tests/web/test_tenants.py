@@ -1,11 +1,13 @@
 """Five environments, five callers of one each, every mode, every way to show a credential: nothing crosses."""
 
+import asyncio
 import base64
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
+import aiohttp
 import attrs
 import pytest
 from aiohttp import web
@@ -14,10 +16,12 @@ from joserfc import jwt as jose
 from joserfc.jwk import OctKey
 from web_harness import Make, Peer, Relay, line, until
 
+from logrelay.errors import Disconnect
 from logrelay.web.access import TicketOffice
 from logrelay.web.forward import ForwardGuard
-from logrelay.web.grants import Guard
+from logrelay.web.grants import Credential, Guard, Source
 from logrelay.web.jwt import JwtGuard, JwtRules, Secret
+from logrelay.web.origins import Origins
 from logrelay.web.tickets import Tickets
 from logrelay.web.tokens import TokenGuard, digest_of, parse
 
@@ -213,6 +217,71 @@ async def test_c13_a_cookie_opens_nothing_from_a_foreign_page_or_from_none(
             assert (status, b"origin_not_allowed" in body) == (403, True)
 
     assert relay.upstreams == {}
+
+
+async def test_c13_a_remembered_password_brings_no_cookie_past_a_star(
+    make: Make, main_api: TestServer
+) -> None:
+    mode = forward(main_api)
+    relay = await make(allowed=TENANTS, guard=mode.guard, origins=Origins(("*",)))
+    headers = {"Cookie": f"session={mode.credential(TENANTS[0])}", "Origin": "https://evil.com"}
+
+    async with relay.leases.access:
+        for added in ({}, {"Authorization": "Basic eDp5"}):
+            with pytest.raises(aiohttp.WSServerHandshakeError) as turned_away:
+                await relay.connect(environment=TENANTS[0], headers={**headers, **added})
+            assert turned_away.value.status == 403
+
+    assert relay.upstreams == {}
+
+
+@pytest.mark.parametrize("search", ["", "GET"])
+async def test_a_ticket_shows_no_names_of_services_that_it_is_not_for(make: Make, search: str) -> None:
+    office = Tickets(SERVICE_SECRET)
+    relay = await make(allowed=TENANTS, tickets=office, ticket_only=True)
+    ticket = office.mint(TENANTS[0], services=["api"], search=search).text
+
+    peer = await relay.connect({"ticket": ticket, "services": "web,none"}, environment=TENANTS[0])
+    said = await peer.status("connected")
+
+    assert said["services"] == [{"id": "svc-api", "name": "api"}]
+    assert said["filter"]["unknownServices"] == ["web", "none"]
+    await peer.leave()
+
+
+async def test_a_flood_of_made_up_credentials_ends_no_stream_that_was_let_in() -> None:
+    """The API answers nobody; who was let in before doesn't wait behind those who never were."""
+    asked = asyncio.Semaphore(0)
+    answer = asyncio.Event()
+
+    async def decide(request: web.Request) -> web.Response:
+        asked.release()
+        if "good" not in request.headers["Authorization"]:
+            await answer.wait()
+            return web.Response(status=401)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/may", decide)
+    async with (
+        TestServer(app) as server,
+        ForwardGuard(str(server.make_url("/may")), in_flight=2, cache=0) as guard,
+    ):
+
+        def shown(token: str) -> Credential:
+            return Credential(Source.HEADER, token, {"Authorization": f"Bearer {token}"})
+
+        await guard.grant(shown("good"), TENANTS[0])
+        flood = [asyncio.create_task(guard.grant(shown(f"bad-{number}"), TENANTS[0])) for number in range(20)]
+        for _ in range(3):
+            await asked.acquire()
+
+        again = await guard.grant(shown("good"), TENANTS[0])
+
+        assert again.covers(TENANTS[0])
+        answer.set()
+        ends = await asyncio.gather(*flood, return_exceptions=True)
+        assert all(isinstance(end, Disconnect) for end in ends)
 
 
 async def test_a_ticket_opens_one_stream_and_its_reconnect_token_brings_its_holder_back(make: Make) -> None:

@@ -226,6 +226,19 @@ def test_p9_a_clock_that_goes_back_gives_a_ticket_no_more_time(clock: Clock, tic
     assert_unauthenticated(lambda: tickets.redeem(text, ENV))
 
 
+def test_p9_a_clock_that_jumped_ahead_and_back_gives_a_reconnect_token_no_more_time(
+    clock: Clock, tickets: Tickets
+) -> None:
+    token = tickets.reconnect_token(tickets.redeem(tickets.mint(ENV, access_seconds=60).text, ENV)) or ""
+
+    clock.jump(30)
+    tickets.mint(ENV)
+    clock.jump(-30)
+    clock.pass_(31)
+
+    assert_unauthenticated(lambda: tickets.come_back(token, ENV))
+
+
 def test_p9_a_clock_that_jumps_does_not_bring_a_used_ticket_back(clock: Clock, tickets: Tickets) -> None:
     text = tickets.mint(ENV).text
     tickets.redeem(text, ENV)
