@@ -220,11 +220,11 @@ MUTATIONS = (
         ["tests/web/test_client.py"],
     ),
     Mutation(
-        "abort: who never reads is cut off",
-        "logrelay/web/endings.py",
-        '"too_slow", message, retryable=True, abort=True)',
-        '"too_slow", message, retryable=True)',
-        ["tests/web/test_client.py"],
+        "abort: the system keeps nothing for who never read",
+        "logrelay/web/socket.py",
+        "stdlib_socket.SO_LINGER, _RESET",
+        "stdlib_socket.SO_KEEPALIVE, 1",
+        ["tests/promises/test_stuck.py"],
     ),
     Mutation(
         "redaction: secrets go before records are kept",
