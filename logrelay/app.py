@@ -16,6 +16,7 @@ from logrelay.lag import Lag
 from logrelay.metrics import Metrics, Sources
 from logrelay.railway.backoff import Backoff
 from logrelay.railway.budget import Budget
+from logrelay.railway.catalogue import Catalogue
 from logrelay.railway.directory import Directory
 from logrelay.railway.ends import Ends
 from logrelay.railway.feed import Feed
@@ -28,10 +29,12 @@ from logrelay.relay.redaction import Redactor
 from logrelay.settings import Settings
 from logrelay.web import routes
 from logrelay.web.answers import Runner
+from logrelay.web.environments_api import EnvironmentsApi
 from logrelay.web.greeting import Greeting
 from logrelay.web.health import Health
 from logrelay.web.leases import Leases
 from logrelay.web.limits import ClientLimits
+from logrelay.web.page import Page
 from logrelay.web.placing import ResumeLimits
 from logrelay.web.socket import SocketLimits
 from logrelay.web.stream import StreamLimits, Streams
@@ -68,7 +71,7 @@ def build(settings: Settings) -> web.Application:
             heartbeat=settings.heartbeat_seconds,
             max_connections=settings.max_connections_per_environment,
         ),
-        limits=_stream_limits(settings),
+        limits=_stream_limits(settings, gateway.budget),
         audit_search=settings.access.audit_search,
     )
     lag = Lag()
@@ -89,6 +92,8 @@ def build(settings: Settings) -> web.Application:
         base_path=settings.base_path,
         origins=settings.allowed_origins,
         tickets=make_tickets_api(door, settings.base_path),
+        environments=EnvironmentsApi(door, Catalogue(gateway)),
+        page=Page(proxies=door.proxies) if settings.page else None,
     )
 
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
@@ -185,7 +190,7 @@ def _ends(settings: Settings) -> Ends:
     return Ends(_backoff(settings), refused_tries=3, broken_tries=5, refused_delay=settings.refused_seconds)
 
 
-def _stream_limits(settings: Settings) -> StreamLimits:
+def _stream_limits(settings: Settings, budget: Budget) -> StreamLimits:
     return StreamLimits(
         client=ClientLimits(
             heartbeat=settings.heartbeat_seconds, ping=settings.ping_seconds, silence=settings.silence_seconds
@@ -197,6 +202,7 @@ def _stream_limits(settings: Settings) -> StreamLimits:
             seconds=settings.resume_seconds,
             records=settings.resume_records,
             retention=settings.retention_days * 86_400,
+            plenty=lambda: budget.plenty,
         ),
         auth=settings.access.auth_seconds,
         flush=settings.flush_seconds,

@@ -311,6 +311,12 @@ class Settings:
         2.0,
         "for sending what has arrived before the relay ends",
     )
+    page: bool = setting(
+        "LOGRELAY_PAGE",
+        readers.flag(),
+        default=True,
+        meaning="whether the log page is served, at `/` and `/environments/{id}`, and the browser client with it",
+    )
     log_level: str = setting(
         "LOGRELAY_LOG_LEVEL", readers.one_of(*LOG_LEVELS), "info", f"one of {', '.join(LOG_LEVELS)}"
     )

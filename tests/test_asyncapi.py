@@ -53,6 +53,8 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert query["search"]["maxLength"] == filters.SEARCH_LIMIT
     assert schemas["FilterCommand"]["properties"]["services"]["maxItems"] == filters.SERVICES_LIMIT
     assert schemas["FilterCommand"]["properties"]["replay"]["maximum"] == protocol.REPLAY_LIMIT
+    assert schemas["HistoryCommand"]["properties"]["limit"]["maximum"] == protocol.HISTORY_LIMIT
+    assert schemas["HistoryCommand"]["properties"]["limit"]["default"] == protocol.HistoryCommand().limit
     assert schemas["SeverityName"]["enum"] == list(SEVERITIES)
     assert schemas["Connected"]["properties"]["protocol"]["const"] == protocol.VERSION
 
@@ -61,7 +63,7 @@ def test_the_commands_are_those_that_are_understood() -> None:
     received = DOCUMENT["operations"]["fromViewer"]["messages"]
     names = {reference["$ref"].rpartition("/")[2] for reference in received}
 
-    assert names == {"auth", "filter", "pause", "resume", "ping"}
+    assert names == {"auth", "filter", "pause", "resume", "ping", "history", "cancel"}
     assert len(typing.get_args(protocol.Command)) == len(names)
 
 
@@ -92,6 +94,14 @@ def test_what_is_not_in_the_protocol_is_noticed(body: dict[str, Any]) -> None:
         {"type": "filter"},
         {"type": "auth", "token": "a.b.c"},
         {"type": "ping", "id": [1]},
+        {
+            "type": "history",
+            "before": "2026-11-23T03:21:30.033333123Z-5f3a9c1e0b7d~2",
+            "limit": 10,
+            "search": "-x",
+        },
+        {"type": "history", "services": None, "severity": "warn", "request": {"number": 1}},
+        {"type": "cancel", "request": {"number": 1}},
     ],
 )
 def test_examples_of_commands_are_valid_and_understood(body: dict[str, Any]) -> None:

@@ -139,6 +139,11 @@ def _project(world: World, caller: Caller, project_id: str) -> views.View:
     return views.project_view(world, _environments(world, caller))
 
 
+def _projects(world: World, caller: Caller, arguments: Arguments) -> views.View:
+    caller.account()
+    return views.connection([views.project_view(world, _environments(world, caller))], arguments)
+
+
 def _project_token(world: World, caller: Caller) -> views.View:
     environment = caller.environment(world, caller.project())
     return {
@@ -196,6 +201,7 @@ def _resolvers(world: World, caller: Caller) -> dict[str, Callable[..., Any]]:
         "apiToken": lambda _info: _api_token(world, caller),
         "projectToken": lambda _info: _project_token(world, caller),
         "project": lambda _info, **given: _project(world, caller, given["id"]),
+        "projects": lambda _info, **given: _projects(world, caller, given),
         "environment": lambda _info, **given: _environment(world, caller, given),
         "environments": lambda _info, **given: _all_environments(world, caller, given),
         "deployment": lambda _info, **given: views.deployment_view(*caller.deployment(world, given["id"])),

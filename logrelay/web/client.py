@@ -1,4 +1,4 @@
-"""One connection: a place in a hub's history, a view of it, a read pump and a write pump.
+"""One viewer: a place in a hub's history, a view of it, and a write pump.
 
 There is no queue: what a client hasn't been sent yet is what stands in the history after its position.
 """
@@ -10,28 +10,31 @@ from collections.abc import Sequence
 
 import attrs
 
-from logrelay.errors import Disconnect, FilterInvalid, MessageInvalid
+from logrelay.errors import Disconnect, MessageInvalid
 from logrelay.relay.filters import Filter
 from logrelay.relay.records import Entry, LogRecord
 from logrelay.web import frames, protocol
 from logrelay.web.audience import PAGES_AT_ONCE, Audience, Crowd, Position
-from logrelay.web.endings import failed, flooding, gone, refused, restart
+from logrelay.web.connection import Connection
+from logrelay.web.endings import failed, gone, refused, restart
 from logrelay.web.frames import Form, Page, passes
-from logrelay.web.greeting import Greeting, standing
+from logrelay.web.greeting import Greeting
 from logrelay.web.leases import Lease
 from logrelay.web.limits import ClientLimits
 from logrelay.web.placing import Placing, lost, recent
-from logrelay.web.protocol import AuthCommand, FilterCommand, PauseCommand, PingCommand
+from logrelay.web.protocol import CancelCommand, FilterCommand, HistoryCommand, PauseCommand, PingCommand
+from logrelay.web.searching import Searches, Stream
 from logrelay.web.socket import Socket
 from logrelay.web.ticker import Ticker
 
 _LOOK = 0.01  # seconds
+_PATIENCE = 1.0  # seconds that a page of older records waits for what the client is behind with
 _NOTICES = 1000  # that are told at once
 
 logger = logging.getLogger(__name__)
 
 
-class Client:
+class Client(Connection):
     """Serves one socket from one hub until either ends.
 
     Thousands of them wait for the next line, so one that is up to date costs a single task: the read pump's. It is in a
@@ -40,23 +43,17 @@ class Client:
     """
 
     __slots__ = (
-        "__weakref__",
         "_audience",
         "_crowd",
-        "_ended",
         "_greeting",
         "_held",
         "_hub",
-        "_invalid",
-        "_joined",
-        "_lease",
-        "_limits",
         "_placed",
         "_placing",
         "_position",
-        "_reading",
+        "_reach",
         "_replay",
-        "_socket",
+        "_searches",
         "_view",
         "_writing",
         "filters",
@@ -75,23 +72,20 @@ class Client:
         greeting: Greeting,
         form: Form,
     ) -> None:
-        self._socket = socket
+        super().__init__(socket, lease, limits)
         self._audience = audience
+        self._reach = placing.limits
+        self._searches: Searches | None = None  # made with the first request for older records
         self._hub = audience.hub
         self._placing: Placing | None = placing  # None when it isn't needed any more
-        self._lease = lease
-        self._limits = limits
         self._greeting = greeting
         self._view = audience.view(placing.filter.inside(lease.scope), form)
-        self._joined = self._hub.history.end
+        placing.joined = self._hub.history.end
         self._position = Position()  # the crowd's while the client is in one
         self._placed = False  # whether that position is a place in the history yet
         self._crowd: Crowd | None = None
         self._held: asyncio.Event | None = None  # while the client pauses: its end
         self._replay: FilterCommand | None = None  # a change of filter whose past is to be shown first
-        self._invalid = 0
-        self._ended: Disconnect | None = None
-        self._reading: asyncio.Task[object] | None = None  # while messages are being read
         self._writing: asyncio.Task[None] | None = None  # while the client is behind
         self.sent = 0  # records
         self.lost = 0  # records passed over because the client was too slow
@@ -110,11 +104,6 @@ class Client:
         """Ids and names of the environment's services."""
         return self._hub.description.services
 
-    @property
-    def written(self) -> int:
-        """Bytes that were written to the socket."""
-        return self._socket.written
-
     # -- life -----------------------------------------------------------------------------------------------
 
     async def run(self) -> Disconnect:
@@ -131,42 +120,11 @@ class Client:
             self._step_out()
             self._audience.leave(self)
             ticker.cancel()
+            if self._searches is not None:
+                await self._searches.stop()
             await self._stop_writing()
             await self._socket.close(end)
         return end
-
-    async def _read_on(self) -> None:
-        """Run the read pump until it ends, or the connection does for another reason."""
-        self._reading = task = asyncio.current_task()
-        assert task is not None  # noqa: S101 coroutines run in tasks
-        try:
-            await self.read_pump()
-            end = gone()
-        except Disconnect as ended:
-            end = ended
-            end.__traceback__ = None  # its frames would keep this client in memory until the next collection
-        except asyncio.CancelledError:
-            # As in asyncio.timeout: a cancellation that `end` has asked for is ours, and goes no further.
-            if self._ended is None or task.uncancel():
-                raise
-            return
-        except Exception:
-            logger.exception("connection failed")
-            end = failed()
-        finally:
-            self._reading = None
-        self.end(end)
-
-    def end(self, end: Disconnect) -> None:
-        """End the connection; the first end given counts."""
-        if self._ended is None:
-            self._ended = end
-            if self._reading is not None:
-                self._reading.cancel()
-
-    def drain(self, seconds: float) -> None:
-        """Say that the relay is about to restart, and when to come back."""
-        self._socket.send(protocol.status("draining", {"reconnectInSeconds": seconds}))
 
     async def flushed(self) -> None:
         """Wait until the client has been sent everything that has arrived so far, if it has a place in it yet."""
@@ -177,39 +135,7 @@ class Client:
                 return
             await asyncio.sleep(_LOOK)
 
-    def abort(self) -> None:
-        """Free the socket at once."""
-        self._socket.abort()
-
     # -- reading ----------------------------------------------------------------------------------------------
-
-    async def read_pump(self) -> None:
-        """Take the client's messages until it leaves."""
-        while (text := await self._socket.message()) is not None:
-            try:
-                command = protocol.command(text)
-                if isinstance(command, AuthCommand):
-                    await self._renew(command)
-                else:
-                    self._obey(command)
-            except FilterInvalid as error:
-                self._socket.send(protocol.error("filter_invalid", str(error), retryable=False))
-            except MessageInvalid as error:
-                self._complain(error)
-            if self._socket.full:
-                # Answers are for those who read them: the next message isn't looked at before.
-                await self._socket.writable()
-
-    def _complain(self, error: MessageInvalid) -> None:
-        self._socket.send(protocol.error("message_invalid", str(error), retryable=False))
-        self._invalid += 1
-        if self._invalid >= self._limits.invalid_messages:
-            raise flooding("too many messages that can't be understood")
-
-    async def _renew(self, command: AuthCommand) -> None:
-        """Show who is calling anew; the stream goes on in place. Raises Disconnect."""
-        await self._lease.renew(command.token)
-        self._socket.send(protocol.status("authenticated", standing(self._lease)))
 
     def _rescope(self) -> None:
         """The client may see more or less than before: from here on, whatever position that is."""
@@ -222,6 +148,11 @@ class Client:
             self._change_filter(command)
         elif isinstance(command, PingCommand):
             self._socket.send(protocol.pong(command.id))
+        elif isinstance(command, HistoryCommand):
+            self._search(command)
+        elif isinstance(command, CancelCommand):
+            if self._searches is not None:
+                self._searches.cancel(protocol.encode(command.request))
         else:
             self._hold(on=isinstance(command, PauseCommand))
 
@@ -245,6 +176,27 @@ class Client:
         self._socket.send(protocol.status("filter", {"filter": echoed}))
         self._replay = command if command.replay else None
         self._write_on()
+
+    def _search(self, asked: HistoryCommand) -> None:
+        """Look for older records, beside the stream and behind it."""
+        if not self._placed:
+            raise MessageInvalid("history: wait for `connected` first")
+        if self._searches is None:
+            stream = Stream(
+                self._hub,
+                self._socket,
+                self._reach,
+                scope=lambda: self._lease.scope,
+                sent=self._caught_up,
+                end=self.end,
+            )
+            self._searches = Searches(stream)
+        self._searches.begin(asked, self._view.filter)
+
+    async def _caught_up(self) -> None:
+        """Wait for what the client is behind with; not for ever, because some are behind all the time."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing], timeout=_PATIENCE)
 
     # -- writing ----------------------------------------------------------------------------------------------
 
@@ -385,7 +337,7 @@ class Client:
         """Find the client's position, tell it the outcome, and send what lies before that position."""
         placing = self._placing
         assert placing is not None  # noqa: S101 it is needed until the client has been placed
-        await placing.prepare(self._hub, self._joined)
+        await placing.prepare(self._hub)
         described = self._greeting.connected(self._hub, placing, self._view.filter, self._lease)
         self._socket.send(protocol.status("connected", described))
         async with contextlib.aclosing(placing.backfill(self._hub)) as past:

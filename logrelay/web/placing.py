@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any
 
 import attrs
@@ -30,6 +30,7 @@ class ResumeLimits:
     retention: float = (
         604_800.0  # seconds that Railway keeps logs on its smallest paid plan (facts.md section 9)
     )
+    plenty: Callable[[], bool] = lambda: True  # whether queries may be spent on looking back
     seam: float = 300.0  # seconds during which a fetched record may still arrive by the live stream
 
 
@@ -38,12 +39,13 @@ class Placing:
 
     def __init__(self, wanted: Filter, request: Request | None, *, tail: int, limits: ResumeLimits) -> None:
         self.filter = wanted
+        self.limits = limits
         self.tail = 0 if request is not None else tail
         self.outcome: dict[str, Any] | None = None
+        self.joined: int | None = None  # where the history ended when the client came; the rest is live to it
         self.position = 0
         self.already: set[str] = set()  # ids fetched from upstream that the history holds or may still get
         self._request = request
-        self._limits = limits
         self._plan: Plan | None = None
         self._reached = 0  # ns; up to where the past has been fetched
         self._until = 0  # ns; up to where it has been asked for
@@ -54,18 +56,13 @@ class Placing:
         self._forget_at: float | None = None
         self._forget_after: int | None = None  # a number of the history
 
-    async def prepare(self, hub: Hub, joined: int | None = None) -> None:
-        """Plan, and fetch the first page where the history doesn't reach back, so that the outcome is true.
-
-        `joined` is where the history ended when the client came; what has arrived since is live to it.
-        """
+    async def prepare(self, hub: Hub) -> None:
+        """Plan, and fetch the first page where the history doesn't reach back, so that the outcome is true."""
         history = hub.history
-        self.position = live = history.end if joined is None else _live_from(history, joined)
+        self.position = live = history.end if self.joined is None else _live_from(history, self.joined)
         if self._request is None:
             return
-        plan = resume.plan(
-            self._request, history, reach=self._limits.seconds, retention=self._limits.retention
-        )
+        plan = resume.plan(self._request, history, reach=self.limits.seconds, retention=self.limits.retention)
         if plan.fetch_from is not None and history.floor_ns is not None:
             plan = await self._fetch_first(hub, plan, self._request, plan.fetch_from, history.floor_ns)
         self._plan = plan
@@ -106,13 +103,13 @@ class Placing:
         The history's beginning moves on while this goes on; it ends where the two meet. From there on nothing is
         passed over silently: should the place be evicted before the client gets there, it is told what it has lost.
         """
-        pages, room, reason = self._pages, self._limits.records, None
+        pages, room, reason = self._pages, self.limits.records, None
         if pages is not None and self._first:
             room -= len(self._first)
             yield self._remember(hub, self._first)
         while pages is not None and reason is None:
             try:
-                async with _closed(pages):
+                async with closed(pages):
                     async for entries in pages:
                         if room <= 0:
                             reason = "limit"
@@ -135,7 +132,7 @@ class Placing:
 
     def _meet(self, hub: Hub, reason: str | None) -> list[Entry]:
         """Go on with the history; what has to be sent before that, because neither the fetch nor the history has it."""
-        self._forget_at = asyncio.get_running_loop().time() + self._limits.seam
+        self._forget_at = asyncio.get_running_loop().time() + self.limits.seam
         if self._plan is None or self._plan.fetch_from is None:
             return []
         history = hub.history
@@ -158,7 +155,7 @@ class Placing:
     def _remember(self, hub: Hub, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Note how far the past has been fetched, and which records the client will meet again, or may."""
         newest = hub.history.newest_ns or 0
-        border = newest - int(self._limits.seam * _SECOND)
+        border = newest - int(self.limits.seam * _SECOND)
         reached = self._reached
         for entry in entries:
             if isinstance(entry, LogRecord):
@@ -245,7 +242,7 @@ async def _first(pages: AsyncIterator[Sequence[Entry]], end_ns: int) -> tuple[Se
 
 
 @contextlib.asynccontextmanager
-async def _closed(pages: AsyncIterator[Sequence[Entry]]) -> AsyncIterator[None]:
+async def closed(pages: AsyncIterator[Sequence[Entry]]) -> AsyncIterator[None]:
     """Close an upstream's pages at the end, also when the client leaves in the middle of them."""
     try:
         yield

@@ -1,7 +1,7 @@
 """Messages in and out, as protocol.md sections 2 and 3 have them. Encodes and decodes; decides nothing."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -14,6 +14,7 @@ from logrelay.relay.records import LogRecord, Notice
 
 VERSION = 1
 REPLAY_LIMIT = 10_000  # records that a filter change may re-read
+HISTORY_LIMIT = 5000  # records that one `history` request may ask for
 
 encode = msgspec.json.Encoder().encode
 
@@ -48,11 +49,47 @@ def heartbeat(data: Mapping[str, Any]) -> bytes:
     return encode({"type": "heartbeat", "timestamp": _now(), "data": data})
 
 
-def error(code: str, message: str, *, retryable: bool, retry_after: float | None = None) -> bytes:
-    """An `error` message; `retry_after` is in seconds."""
+def error(
+    code: str,
+    message: str,
+    *,
+    retryable: bool,
+    retry_after: float | None = None,
+    request: bytes | None = None,
+) -> bytes:
+    """An `error` message; `retry_after` is in seconds, `request` the JSON of what it answers."""
     body: dict[str, Any] = {"type": "error", "code": code, "message": message, "retryable": retryable}
     if retry_after is not None:
         body["retryAfter"] = retry_after
+    if request is not None:
+        body["request"] = msgspec.Raw(request)
+    return encode(body)
+
+
+def history(
+    request: bytes,
+    records: Sequence[LogRecord],
+    scanned_ns: int | None,
+    *,
+    gaps: Sequence[Mapping[str, Any]] = (),
+    done: bool = False,
+    reason: str | None = None,
+    following: str | None = None,
+) -> bytes:
+    """A page of older records; `request` is the JSON of what it answers, `following` where a next request may begin."""
+    body: dict[str, Any] = {
+        "type": "history",
+        "request": msgspec.Raw(request),
+        "data": [msgspec.Raw(record.encoded) for record in records],
+        "scannedTo": None if scanned_ns is None else timestamps.render(scanned_ns),
+        "done": done,
+    }
+    if gaps:
+        body["gaps"] = gaps
+    if reason is not None:
+        body["reason"] = reason
+    if following is not None:
+        body["next"] = following
     return encode(body)
 
 
@@ -95,7 +132,31 @@ class PingCommand:
     id: Any = None
 
 
-Command = AuthCommand | FilterCommand | PauseCommand | ResumeCommand | PingCommand
+@attrs.frozen
+class HistoryCommand:
+    """`history`: older records are wanted, from before a record or a stamp on.
+
+    What is None of the filter's parts is as in the connection's filter.
+    """
+
+    before: str | None = None  # a record's id, or a stamp; None: from the newest on
+    limit: int = 500  # records
+    services: list[str] | None = None
+    search: str | None = None
+    severity: str | None = None
+    request: Any = None  # is repeated in each answer
+
+
+@attrs.frozen
+class CancelCommand:
+    """`cancel`: nobody waits for the rest of a `history` request any more."""
+
+    request: Any = None
+
+
+Command = (
+    AuthCommand | FilterCommand | PauseCommand | ResumeCommand | PingCommand | HistoryCommand | CancelCommand
+)
 
 _COMMANDS: dict[str, type[Command]] = {
     "auth": AuthCommand,
@@ -103,6 +164,8 @@ _COMMANDS: dict[str, type[Command]] = {
     "pause": PauseCommand,
     "resume": ResumeCommand,
     "ping": PingCommand,
+    "history": HistoryCommand,
+    "cancel": CancelCommand,
 }
 
 
@@ -137,16 +200,25 @@ def command(text: str) -> Command:
         read = _converter.structure(body, wanted)
     except (cattrs.BaseValidationError, TypeError, ValueError) as failure:
         raise MessageInvalid(f"{body['type']}: a field has the wrong type") from failure
-    if isinstance(read, PingCommand):
-        _check_echo(read.id)
-    if isinstance(read, FilterCommand) and not 0 <= read.replay <= REPLAY_LIMIT:
-        raise MessageInvalid(f"filter: replay is a number from 0 to {REPLAY_LIMIT}")
+    _check(read)
     return read
 
 
-def _check_echo(identity: Any) -> None:
-    """Raise MessageInvalid for an id that can't be sent back, because it is nested too deeply."""
+def _check(read: Command) -> None:
+    """Raise MessageInvalid for a number out of its bounds, and for what can't be sent back."""
+    if isinstance(read, PingCommand):
+        _check_echo("ping: an id", read.id)
+    if isinstance(read, HistoryCommand | CancelCommand):
+        _check_echo("history: a request", read.request)
+    if isinstance(read, FilterCommand) and not 0 <= read.replay <= REPLAY_LIMIT:
+        raise MessageInvalid(f"filter: replay is a number from 0 to {REPLAY_LIMIT}")
+    if isinstance(read, HistoryCommand) and not 1 <= read.limit <= HISTORY_LIMIT:
+        raise MessageInvalid(f"history: limit is a number from 1 to {HISTORY_LIMIT}")
+
+
+def _check_echo(what: str, value: Any) -> None:
+    """Raise MessageInvalid for a value that can't be sent back, because it is nested too deeply."""
     try:
-        pong(identity)
+        pong(value)
     except (ValueError, RecursionError, OverflowError) as failure:
-        raise MessageInvalid("ping: an id that can't be sent back") from failure
+        raise MessageInvalid(f"{what} that can't be sent back") from failure

@@ -4,7 +4,9 @@ import aiohttp_cors
 from aiohttp import web
 
 from logrelay.web import answers
+from logrelay.web.environments_api import EnvironmentsApi
 from logrelay.web.health import Health
+from logrelay.web.page import Page
 from logrelay.web.stream import Streams
 from logrelay.web.tickets_api import TicketsApi
 
@@ -17,6 +19,8 @@ def add_routes(
     base_path: str,
     origins: tuple[str, ...],
     tickets: TicketsApi | None = None,
+    environments: EnvironmentsApi | None = None,
+    page: Page | None = None,
 ) -> None:
     """Put every route into the application.
 
@@ -38,12 +42,17 @@ def add_routes(
             app.router.add_route(method, f"{path}/metrics", health.metrics)
     if tickets is not None:
         readable += tickets.add_routes(app)
+    if environments is not None:
+        readable += environments.add_routes(app, base_path)
     options = aiohttp_cors.ResourceOptions(allow_headers="*")  # type: ignore[no-untyped-call] # it has no types
     cors = aiohttp_cors.setup(app, defaults=dict.fromkeys(origins, options))
     for route in readable:
         cors.add(route)
     app.middlewares.append(answers.plain_errors)
     app.on_response_prepare.append(answers.finish)
+    if page is not None:  # after what is said of every answer, because files may be kept
+        for route in page.add_routes(app, base_path):
+            cors.add(route)
 
     async def end(_: web.Application) -> None:
         await streams.drain()

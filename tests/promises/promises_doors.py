@@ -112,7 +112,7 @@ def messages(hunt: Hunt, path: str, good: tuple[str, ...]) -> Iterator[Knock]:
             {"type": "history", "before": at("history"), "request": at("history, request")}
         ),
     }
-    told = ("filter", "ping", "ping frame")
+    told = ("filter", "ping", "ping frame", "history, request")
     broken = (
         frame(at("binary message"), BINARY),
         frame(b"\xff\xfe" + at("no UTF-8").encode()),

@@ -27,6 +27,10 @@ _DOCUMENT: dict[str, Any] = yaml.safe_load(
 CHECKS = {
     name: jsonschema.Draft202012Validator(_DOCUMENT | {"$ref": f"#/components/messages/{name}/payload"})
     for name in ("log", "status", "heartbeat", "error", "pong")
+} | {
+    "history": jsonschema.Draft202012Validator(
+        _DOCUMENT | {"$ref": "#/components/messages/historyPage/payload"}
+    )
 }
 
 # Everything that waits in production, turned down.

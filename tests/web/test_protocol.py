@@ -8,7 +8,14 @@ from web_harness import BASE, line
 from logrelay.errors import MessageInvalid
 from logrelay.relay.records import Content, Notice, key, record
 from logrelay.web import protocol
-from logrelay.web.protocol import FilterCommand, PauseCommand, PingCommand, ResumeCommand
+from logrelay.web.protocol import (
+    CancelCommand,
+    FilterCommand,
+    HistoryCommand,
+    PauseCommand,
+    PingCommand,
+    ResumeCommand,
+)
 
 
 def test_a_log_message_is_the_record_as_it_was_encoded() -> None:
@@ -67,6 +74,12 @@ def test_an_error_says_whether_and_when_to_come_back() -> None:
         ),
         ('{"type":"filter","severity":null,"request":1}', FilterCommand()),
         ('{"type":"pause"}', PauseCommand()),
+        ('{"type":"history"}', HistoryCommand()),
+        (
+            '{"type":"history","before":"x","limit":5,"search":"a","services":["b"],"severity":"warn","request":[1]}',
+            HistoryCommand("x", 5, ["b"], "a", "warn", [1]),
+        ),
+        ('{"type":"cancel","request":null}', CancelCommand()),
         ('{"type":"resume"}', ResumeCommand()),
         ('{"type":"ping"}', PingCommand()),
         ('{"type":"ping","id":{"a":[1,null]}}', PingCommand({"a": [1, None]})),
@@ -90,7 +103,7 @@ def test_a_command_is_read(text: Any, command: Any) -> None:
         ("null", "not an object with a type"),
         ("{}", "not an object with a type"),
         ('{"type":1}', "not an object with a type"),
-        ('{"type":"SECRET"}', "unknown type; known are auth, filter, pause, resume, ping"),
+        ('{"type":"SECRET"}', "unknown type; known are auth, filter, pause, resume, ping, history, cancel"),
         ('{"type":"auth"}', "auth: a field has the wrong type"),
         ('{"type":"auth","token":["SECRET"]}', "auth: a field has the wrong type"),
         ('{"type":"filter","services":"SECRET"}', "filter: a field has the wrong type"),
@@ -101,6 +114,11 @@ def test_a_command_is_read(text: Any, command: Any) -> None:
         ('{"type":"filter","replay":true}', "filter: a field has the wrong type"),
         ('{"type":"filter","replay":-1}', "filter: replay is a number from 0 to 10000"),
         ('{"type":"filter","replay":10001}', "filter: replay is a number from 0 to 10000"),
+        ('{"type":"history","limit":0}', "history: limit is a number from 1 to 5000"),
+        ('{"type":"history","limit":5001}', "history: limit is a number from 1 to 5000"),
+        ('{"type":"history","limit":"5"}', "history: a field has the wrong type"),
+        ('{"type":"history","before":5}', "history: a field has the wrong type"),
+        ('{"type":"history","services":[1]}', "history: a field has the wrong type"),
     ],
 )
 def test_nonsense_is_refused_with_a_sentence_of_ours(text: Any, sentence: Any) -> None:

@@ -70,6 +70,24 @@ RECORD = thing(
     redacted=COUNT,
     kind=TEXT,
 )
+GAP = thing(
+    {
+        "from": orNull(STAMP),
+        "to": orNull(STAMP),
+        "count": orNull(COUNT),
+        "reason": {
+            "enum": [
+                "retention",
+                "limit",
+                "upstream_truncated",
+                "upstream_dropped",
+                "outage",
+                "too_large",
+                "unknown_id",
+            ]
+        },
+    }
+)
 STATUS_DATA = {
     "connected": thing(
         {
@@ -91,24 +109,7 @@ STATUS_DATA = {
     "connecting": thing({}, environmentId=TEXT, upstream=UPSTREAM),
     "reconnecting": thing({"reason": TEXT}),
     "live": thing({"backfilled": COUNT}),
-    "gap": thing(
-        {
-            "from": orNull(STAMP),
-            "to": orNull(STAMP),
-            "count": orNull(COUNT),
-            "reason": {
-                "enum": [
-                    "retention",
-                    "limit",
-                    "upstream_truncated",
-                    "upstream_dropped",
-                    "outage",
-                    "too_large",
-                    "unknown_id",
-                ]
-            },
-        }
-    ),
+    "gap": GAP,
     "lost": thing({"count": COUNT, "from": orNull(STAMP), "to": orNull(STAMP)}),
     "filter": thing({"filter": FILTER}),
     "paused": thing({"lastId": orNull(ID)}),
@@ -140,6 +141,19 @@ MESSAGES = {
             "retryable": {"type": "boolean"},
         },
         retryAfter={"type": "number"},
+        request={},
+    ),
+    "history": thing(
+        {
+            "type": {"const": "history"},
+            "request": {},
+            "data": {"type": "array", "items": RECORD},
+            "scannedTo": orNull(STAMP),
+            "done": {"type": "boolean"},
+        },
+        gaps={"type": "array", "minItems": 1, "items": GAP},
+        reason={"enum": ["limit", "retention", "outage", "cancelled"]},
+        next=TEXT,
     ),
     "pong": thing({"type": {"const": "pong"}, "id": {}}),
 }
