@@ -73,6 +73,7 @@ def _introduce(railway: StandIn, world: World, port: int) -> None:
     environment = world.environment
     control = URL(railway.url).with_path("/control")
     print(f"logrelay serves the stand-in's environment “{environment.name}” on {base}")
+    print(f"  page       {base}/environments/{environment.id}")
     print(f"  stream     {base.replace('http', 'ws')}/api/environments/{environment.id}/logs/stream")
     print(f"  follow it  logrelay tail {environment.id} --url {base}")
     print(f"  health     curl {base}/readyz")

@@ -1,0 +1,68 @@
+/** Which lines are folded under which: stack traces cut into records, and messages of several lines. */
+
+import type { Ring } from "./ring.js";
+import { Traces } from "./traces.js";
+
+const SLOTS = 131_072;
+const MASK = SLOTS - 1;
+const MOST = 1000; // lines of one message that are counted; an unfolded one has a height of its own
+
+export class Groups {
+  /** Lines whose folded part is shown. */
+  readonly unfolded = new Set<number>();
+  private readonly heads = new Float64Array(SLOTS).fill(NaN);
+  private readonly members = new Uint16Array(SLOTS);
+  private traces = new Traces();
+
+  constructor(private readonly ring: Ring) {}
+
+  clear(): void {
+    this.heads.fill(NaN);
+    this.members.fill(0);
+    this.unfolded.clear();
+    this.traces = new Traces();
+  }
+
+  /** A record was added at the end; the head of its group, if it has become a member of one. */
+  added(number: number): number | null {
+    return this.join(this.traces, number);
+  }
+
+  /** Records were added at the beginning, up to and without `end`. */
+  addedAbove(end: number): void {
+    const traces = new Traces();
+    for (let number = this.ring.first; number < end; number += 1) this.join(traces, number);
+  }
+
+  /** The line that this one is folded under, or null. */
+  head(number: number): number | null {
+    const head = this.heads[number & MASK]!;
+    return Number.isNaN(head) || !this.ring.has(head) ? null : head;
+  }
+
+  /** Lines folded under this one: of its own message, and records of their own. */
+  folded(number: number): number {
+    return this.members[number & MASK]! + lines(this.ring.message(number)) - 1;
+  }
+
+  private join(traces: Traces, number: number): number | null {
+    const ring = this.ring;
+    const head = traces.place(number, ring.source(number), ring.message(number), ring.time(number));
+    this.members[number & MASK] = 0;
+    this.heads[number & MASK] = head ?? NaN;
+    if (head !== null) this.members[head & MASK]! += 1;
+    return head;
+  }
+}
+
+/** How many lines a text has; a line's end at its own end begins no other. */
+export function lines(text: string): number {
+  let count = 1;
+  for (
+    let at = text.indexOf("\n");
+    at >= 0 && at < text.length - 1 && count < MOST;
+    at = text.indexOf("\n", at + 1)
+  )
+    count += 1;
+  return count;
+}

@@ -1,0 +1,60 @@
+/** The header: which environment, and at a glance whether it is live, quiet or broken. */
+
+import type { Session } from "./session.js";
+import { byId, say } from "./dom.js";
+import { statusOf } from "./status.js";
+import { texts } from "./texts.js";
+import { span } from "./time.js";
+
+export class Header {
+  private readonly pill = byId("state");
+  private readonly label = byId("state-label");
+  private readonly facts = {
+    freshness: byId("freshness"),
+    rate: byId("rate"),
+    lag: byId("lag"),
+    viewers: byId("viewers"),
+  };
+  private readonly spoken = byId("spoken-state");
+  private said = "";
+
+  constructor(private readonly session: Session) {
+    setInterval(() => this.show(), 500);
+  }
+
+  show(): void {
+    const { session, facts } = this;
+    const state = session.state;
+    const now = Date.now();
+    const newest = session.ring.length ? session.ring.time(session.ring.end - 1) : null;
+    const status = statusOf(state, newest, now, session.held);
+    this.pill.dataset["tone"] = status.tone;
+    this.pill.title = status.hint;
+    say(this.label, status.label);
+    this.announce(status.tone, status.label);
+    const frame = state?.upstream?.lastFrameAt ? Date.parse(state.upstream.lastFrameAt) : null;
+    const fresh = Math.max(frame ?? 0, newest ?? 0);
+    fact(facts.freshness, fresh && state?.connected ? texts.header.freshness(ago(now - fresh)) : "");
+    fact(facts.rate, state?.connected ? texts.header.rate(session.rate) : "");
+    fact(facts.lag, session.rate > 0 && session.lag !== null ? texts.header.lag(span(session.lag)) : "");
+    fact(facts.viewers, state?.viewers ? texts.header.viewers(state.viewers) : "");
+  }
+
+  /** Says a change of kind aloud, once; the seconds of a countdown are not read out. */
+  private announce(tone: string, label: string): void {
+    const kind = `${tone} ${label.replace(/[\d.,]+( ?(ms|s|min|h|d))?/g, "")}`;
+    if (kind === this.said) return;
+    this.said = kind;
+    say(this.spoken, label);
+  }
+}
+
+/** A freshness that doesn't flicker: below two seconds it is simply now. */
+function ago(milliseconds: number): string {
+  return milliseconds < 2000 ? "now" : `${span(milliseconds).replace(/\.\d/, "")} ago`;
+}
+
+function fact(element: HTMLElement, text: string): void {
+  element.hidden = text === "";
+  say(element, text);
+}

@@ -1,0 +1,320 @@
+/**
+ * The lines on the screen: only those that can be seen are elements. Follows the newest line, or holds still where
+ * its reader has scrolled to, whatever is added at either end or let go.
+ *
+ * A frame reads what it needs first and writes afterwards. Lines that are let go above a reader leave blank space
+ * at the top, which is taken away when nobody is scrolling; so a scroll under way is never pulled about.
+ */
+
+import { Heights } from "./heights.js";
+import type { Ring } from "./ring.js";
+import { fill, makeRow, type Look, type Row } from "./row.js";
+
+const OVERSCAN = 8; // rows beyond either edge
+const IDLE = 180; // milliseconds without a scroll event after which nobody is scrolling
+const NEAR_TOP = 400; // pixels from the oldest line at which older ones are asked for
+
+export interface ListEvents {
+  /** Following began or ended. */
+  followed(following: boolean): void;
+  /** The reader is near the oldest line. */
+  nearTop(): void;
+  /** Lines were drawn; for what shows where the reader is. */
+  drawn(first: number, last: number): void;
+}
+
+export class List {
+  following = true;
+  /** Entries that have come since following ended. */
+  unseen = 0;
+  private readonly heights = new Heights();
+  private readonly rows = new Map<number, Row>();
+  private readonly spare: Row[] = [];
+  private blank = 0; // pixels above the oldest entry
+  private viewHeight = 0;
+  private drawnHeight = -1;
+  private lastTop = 0;
+  private scrolledAt = 0;
+  private asked = false;
+  private stale = false; // rows show something that has changed
+  private first: number;
+  private end: number;
+
+  constructor(
+    private readonly ring: Ring,
+    private readonly scroller: HTMLElement,
+    private readonly canvas: HTMLElement,
+    private readonly height: (number: number) => number,
+    private readonly look: (number: number) => Look,
+    private readonly measured: () => boolean,
+    private readonly events: ListEvents,
+  ) {
+    this.first = ring.first;
+    this.end = ring.end;
+    this.viewHeight = scroller.clientHeight;
+    scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    new ResizeObserver(() => {
+      this.viewHeight = scroller.clientHeight;
+      this.relaid();
+    }).observe(scroller);
+  }
+
+  /** Entries were added at the end, and perhaps let go at the beginning. */
+  grown(): void {
+    const first = Math.max(this.first, Math.min(this.ring.first, this.end));
+    for (let number = this.first; number < first; number += 1) this.drop(number);
+    this.first = this.ring.first;
+    for (let number = Math.max(this.end, this.ring.first); number < this.ring.end; number += 1) {
+      this.heights.set(number, this.height(number));
+    }
+    if (!this.following) this.unseen += this.ring.end - this.end;
+    this.end = this.ring.end;
+    this.draw();
+  }
+
+  /** Entries were added at the beginning: what is looked at stays where it is. */
+  grownAbove(): void {
+    let added = 0;
+    for (let number = this.ring.first; number < this.first; number += 1) {
+      const height = this.height(number);
+      this.heights.set(number, height);
+      added += height;
+    }
+    this.first = this.ring.first;
+    this.blank -= added;
+    if (this.blank < 0) {
+      const missing = -this.blank;
+      this.blank = 0;
+      this.stretch();
+      this.move(this.scroller.scrollTop + missing);
+    }
+    this.draw();
+  }
+
+  cleared(): void {
+    for (const number of [...this.rows.keys()]) this.release(number);
+    this.heights.clear();
+    this.blank = this.unseen = 0;
+    this.first = this.ring.first;
+    this.end = this.ring.end;
+    this.draw();
+  }
+
+  /** Entries look different, or have another height: after a change of settings, of the window, of a fold. */
+  relaid(): void {
+    const top = this.scroller.scrollTop - this.blank;
+    const anchor = this.heights.at(this.first, this.end, top);
+    const offset = top - this.heights.before(this.first, anchor);
+    this.heights.clear();
+    for (let number = this.first; number < this.end; number += 1)
+      this.heights.set(number, this.height(number));
+    if (!this.following && this.end > this.first) {
+      this.blank = 0;
+      this.stretch();
+      this.move(this.heights.before(this.first, anchor) + Math.min(offset, this.heights.get(anchor)));
+    }
+    this.refresh();
+  }
+
+  /** Some entries from here to there, without the latter, have other heights. */
+  resized(from: number, to: number): void {
+    const end = Math.min(this.end, to);
+    for (let number = Math.max(this.first, from); number < end; number += 1) {
+      this.heights.set(number, this.height(number));
+    }
+    this.refresh();
+  }
+
+  /** Rows are filled anew at the next frame. */
+  refresh(): void {
+    this.stale = true;
+    this.draw();
+  }
+
+  follow(on: boolean): void {
+    if (on === this.following) return;
+    this.following = on;
+    if (on) this.unseen = 0;
+    this.events.followed(on);
+    this.draw();
+  }
+
+  /** Brings an entry into view, in the middle unless it can be seen already. Ends following. */
+  reveal(number: number, middle = true, always = false): void {
+    if (number < this.first || number >= this.end) return;
+    const top = this.blank + this.heights.before(this.first, number);
+    const height = this.heights.get(number);
+    const from = this.scroller.scrollTop;
+    const seen = top >= from && top + height <= from + this.viewHeight;
+    this.follow(false);
+    if (seen && !always) return;
+    this.stretch();
+    if (middle) this.move(top - (this.viewHeight - height) / 2);
+    else this.move(top < from ? top : top + height - this.viewHeight);
+    this.draw();
+  }
+
+  /** The first entry that can be seen. */
+  top(): number {
+    return this.heights.at(this.first, this.end, this.scroller.scrollTop - this.blank);
+  }
+
+  /** Asks for a frame, once. */
+  draw(): void {
+    if (this.asked) return;
+    this.asked = true;
+    requestAnimationFrame(() => {
+      this.asked = false;
+      this.frame();
+    });
+  }
+
+  private drop(number: number): void {
+    if (!this.following) this.blank += this.heights.get(number);
+    this.heights.set(number, 0);
+    this.release(number);
+  }
+
+  private scrolled(): void {
+    const top = this.scroller.scrollTop;
+    this.scrolledAt = performance.now();
+    // As the browser has it now: after the window has grown, this event comes before any other.
+    const atEnd = top + this.scroller.clientHeight >= this.scroller.scrollHeight - 4;
+    // Only a move upwards is a reader's wish to stop: while lines come in, the end runs away by itself.
+    if (this.following && top < this.lastTop - 2 && !atEnd) this.follow(false);
+    else if (!this.following && atEnd && top > this.lastTop) this.follow(true);
+    this.lastTop = top;
+    this.draw();
+  }
+
+  private move(top: number): void {
+    this.scroller.scrollTop = top;
+    this.lastTop = this.scroller.scrollTop;
+  }
+
+  private stretch(): void {
+    const height = this.blank + this.heights.total;
+    if (height === this.drawnHeight) return;
+    this.canvas.style.height = `${height}px`;
+    this.drawnHeight = height;
+  }
+
+  private frame(): void {
+    if (this.following) {
+      this.blank = 0;
+      this.stretch();
+      const bottom = Math.max(0, this.heights.total - this.viewHeight);
+      if (Math.abs(this.lastTop - bottom) > 0.5 || this.scroller.scrollTop !== this.lastTop)
+        this.move(bottom);
+    } else {
+      this.takeBlankAway();
+      this.stretch();
+    }
+    const [from, to] = this.range();
+    for (const number of this.rows.keys()) if (number < from || number >= to) this.release(number);
+    const drawn = this.fillRows(from, to);
+    if (this.measured() && this.measure(drawn)) this.draw();
+    this.stale = false;
+    this.place(from, to);
+    this.events.drawn(from, to);
+    if (!this.following && this.lastTop - this.blank < NEAR_TOP) this.events.nearTop();
+  }
+
+  private takeBlankAway(): void {
+    if (this.blank === 0) return;
+    const resting = performance.now() - this.scrolledAt > IDLE;
+    if (!resting && this.lastTop > this.blank) {
+      setTimeout(() => this.draw(), IDLE + 20);
+      return;
+    }
+    const top = Math.max(0, this.lastTop - this.blank);
+    this.blank = 0;
+    this.stretch();
+    this.move(top);
+  }
+
+  private range(): [number, number] {
+    if (this.end <= this.first) return [this.first, this.first];
+    const top = Math.max(0, this.lastTop - this.blank);
+    const from = Math.max(this.first, this.heights.at(this.first, this.end, top) - OVERSCAN);
+    let to = this.heights.at(this.first, this.end, top + this.viewHeight) + 1;
+    to = Math.min(this.end, to + OVERSCAN);
+    return [from, to];
+  }
+
+  private fillRows(from: number, to: number): number[] {
+    const drawn: number[] = [];
+    for (let number = from; number < to; number += 1) {
+      if (this.heights.get(number) === 0) {
+        this.release(number);
+        continue;
+      }
+      let row = this.rows.get(number);
+      if (row && !this.stale) continue;
+      if (!row) {
+        row = this.spare.pop() ?? makeRow();
+        this.rows.set(number, row);
+        row.root.dataset["n"] = String(number);
+        row.root.hidden = false;
+        if (!row.root.isConnected) this.canvas.append(row.root);
+      }
+      fill(row, this.ring.entry(number), this.look(number));
+      drawn.push(number);
+    }
+    return drawn;
+  }
+
+  /** Takes the heights that the browser gives to rows that were just filled; whether any is another than thought. */
+  private measure(drawn: readonly number[]): boolean {
+    const top = this.top();
+    let above = 0;
+    let changed = false;
+    for (const number of drawn) {
+      const row = this.rows.get(number)!;
+      const height = row.root.offsetHeight;
+      const before = this.heights.get(number);
+      if (height === 0 || Math.abs(height - before) < 1) continue;
+      if (number < top) above += height - before;
+      this.heights.set(number, height);
+      changed = true;
+    }
+    if (changed && !this.following) {
+      this.stretch();
+      if (above !== 0) this.move(this.lastTop + above);
+    }
+    return changed;
+  }
+
+  private place(from: number, to: number): void {
+    let top = this.blank + this.heights.before(this.first, from);
+    for (let number = from; number < to; number += 1) {
+      const row = this.rows.get(number);
+      if (row) {
+        const where = `translateY(${top}px)`;
+        if (row.root.style.transform !== where) row.root.style.transform = where;
+      }
+      top += this.heights.get(number);
+    }
+    if (!this.following) this.order(from, to);
+  }
+
+  /** Puts the elements in the order of the lines, for screen readers and for text that is selected across lines. */
+  private order(from: number, to: number): void {
+    let before: ChildNode | null = null;
+    for (let number = from; number < to; number += 1) {
+      const row = this.rows.get(number)?.root;
+      if (!row) continue;
+      const wanted: ChildNode | null = before ? before.nextSibling : this.canvas.firstChild;
+      if (wanted !== row) this.canvas.insertBefore(row, wanted);
+      before = row;
+    }
+  }
+
+  private release(number: number): void {
+    const row = this.rows.get(number);
+    if (!row) return;
+    this.rows.delete(number);
+    row.root.hidden = true;
+    this.spare.push(row);
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * One environment being watched: the client's stream, what it brought, and the requests for what is older.
+ * Knows nothing of elements; tells the page what has changed.
+ */
+
+import {
+  FilterError,
+  LogStream,
+  type Entry,
+  type StreamState,
+  type CredentialSource,
+} from "../client/index.js";
+import { Groups } from "./groups.js";
+import type { LogRecord, RelayFilter } from "./model.js";
+import { matches, type AttributeTerm } from "./query.js";
+import type { Ring } from "./ring.js";
+import { justAfter } from "./time.js";
+
+const TAIL = 1000; // records of the past to begin with
+const REPLAY = 2000; // that a change of the filter reads again
+const PAGE = 500; // older records that are asked for at once
+const AROUND = 100; // records before the one that is shown with what lies around it
+const LOOKS = [
+  [0, 50],
+  [1000, 1000],
+  [10_000, 5000],
+] as const; // milliseconds after a record's stamp, and how many records are looked at for it
+const RECENT = 2000; // milliseconds that a record may be older than the watching of it, and still be new
+const HELD = 3000; // entries between a reader and the oldest one, below which the stream is held
+
+export interface SessionEvents {
+  grown(regrouped: boolean): void;
+  grownAbove(): void;
+  cleared(): void;
+  state(state: StreamState): void;
+  unauthenticated(): void;
+}
+
+/** Where to begin: at the newest without either, with what lies around a record, or after the last one seen. */
+export interface Place {
+  at?: string;
+  after?: string;
+}
+
+export class Session {
+  readonly groups: Groups;
+  filter: RelayFilter;
+  attributes: readonly AttributeTerm[] = [];
+  /** Records that came in the current second, and in the one before. */
+  rate = 0;
+  /** Milliseconds from the newest record's stamp until it was here, or null. */
+  lag: number | null = null;
+  olderState: "idle" | "loading" | "done" | "full" = "idle";
+  held = false;
+  private stream: LogStream | null = null;
+  private environmentId = "";
+  private counted = 0;
+  private clearedAt = 0;
+  private connectedBefore = false;
+  private deployments = new Map<string, Set<string>>();
+  private round = 0;
+
+  constructor(
+    readonly ring: Ring,
+    private readonly base: string,
+    private readonly credential: CredentialSource,
+    private readonly events: SessionEvents,
+    filter: RelayFilter,
+  ) {
+    this.filter = filter;
+    this.groups = new Groups(ring);
+    setInterval(() => {
+      this.rate = this.counted;
+      this.counted = 0;
+    }, 1000);
+  }
+
+  get state(): StreamState | null {
+    return this.stream?.state ?? null;
+  }
+
+  /** The place to go on from after a reload. */
+  get lastId(): string | null {
+    return this.stream?.lastId ?? null;
+  }
+
+  get running(): boolean {
+    return this.stream !== null && this.stream.state.phase !== "closed";
+  }
+
+  /** Watches an environment from now on; resolves when a record that was asked for is here, or can't be had. */
+  async start(environmentId: string, place: Place = {}): Promise<number | null> {
+    this.stream?.close();
+    this.environmentId = environmentId;
+    this.round += 1;
+    this.clear();
+    this.connectedBefore = false;
+    this.held = false;
+    const id = place.at ?? place.after;
+    const stream = new LogStream({
+      base: this.base,
+      environmentId,
+      filter: this.filter,
+      tail: TAIL,
+      ...(id ? { lastId: id } : {}),
+      credential: this.credential,
+    });
+    this.stream = stream;
+    stream.on("state", (state) => stream === this.stream && this.events.state(state));
+    stream.on("error", (error) => {
+      if (error.code === "unauthenticated" || error.code === "expired") this.events.unauthenticated();
+    });
+    stream.on("entries", (entries) => stream === this.stream && this.take(entries));
+    if (!id) return null;
+    return this.bringAround(stream, id, place.at ? AROUND : TAIL);
+  }
+
+  restart(place: Place = {}): Promise<number | null> {
+    return this.start(this.environmentId, place);
+  }
+
+  /** Another filter on the live stream. Gives null, or the relay's sentence about what is wrong with it. */
+  async want(filter: RelayFilter, attributes: readonly AttributeTerm[]): Promise<string | null> {
+    this.filter = filter;
+    this.attributes = attributes;
+    if (!this.stream || !this.running) {
+      await this.restart();
+      return null;
+    }
+    try {
+      await this.stream.setFilter(filter, { replay: REPLAY });
+      return null;
+    } catch (error) {
+      if (!(error instanceof FilterError)) throw error;
+      return error.code === "superseded" || error.code === "closed" ? null : error.message;
+    }
+  }
+
+  reconnect(): void {
+    this.stream?.reconnect();
+  }
+
+  /** Holds the stream while what its reader looks at would be pushed out otherwise. */
+  guard(top: number, following: boolean): void {
+    const near = !following && this.ring.full && top - this.ring.first < HELD;
+    if (near && !this.held) this.stream?.pause();
+    else if (!near && this.held && following) this.stream?.resume();
+    else return;
+    this.held = near;
+  }
+
+  /** Brings older records that the filter lets through, before those that are here. */
+  async older(): Promise<void> {
+    if (this.olderState !== "idle" || !this.stream || !this.state?.connected) return;
+    if (this.ring.full) {
+      this.olderState = "full";
+      return;
+    }
+    const before = this.ring.oldestId();
+    if (before === null) return;
+    this.olderState = "loading";
+    this.olderState = await this.bring(this.stream, before, PAGE);
+  }
+
+  /** Older records in which a text occurs, newest first. */
+  search(search: string, before: string | null, limit: number): ReturnType<LogStream["history"]> | null {
+    return this.stream?.history({ search, limit, ...(before ? { before } : {}) }) ?? null;
+  }
+
+  private async bringAround(stream: LogStream, id: string, before: number): Promise<number | null> {
+    // The stream gives what came after the record, and a look back what came before; the record itself is in neither.
+    const round = this.round;
+    this.olderState = "loading";
+    const record = await this.one(stream, id).catch(() => null);
+    if (round !== this.round) return null;
+    if (record) this.putAbove([record]);
+    const state = await this.bring(stream, id, before);
+    if (round !== this.round) return null;
+    this.olderState = state;
+    return this.ring.find(id);
+  }
+
+  /** The record with this id. It may have arrived after records with later stamps, so those are looked at, too. */
+  private async one(stream: LogStream, id: string): Promise<LogRecord | null> {
+    for (const [milliseconds, limit] of LOOKS) {
+      for await (const page of stream.history({ before: justAfter(id, milliseconds), limit })) {
+        const found = page.records.find((record) => record.id === id);
+        if (found) return found;
+      }
+    }
+    return null;
+  }
+
+  private async bring(stream: LogStream, before: string, limit: number): Promise<"idle" | "done" | "full"> {
+    const round = this.round;
+    let brought = 0;
+    try {
+      for await (const page of stream.history({ before, limit })) {
+        if (round !== this.round) return "idle";
+        brought += page.records.length;
+        if (!this.putAbove(page.records)) return "full";
+      }
+    } catch {
+      return round === this.round ? "done" : "idle"; // a relay without `history`, or a place that nobody knows
+    }
+    return brought >= limit ? "idle" : "done";
+  }
+
+  private putAbove(records: readonly LogRecord[]): boolean {
+    const end = this.ring.first;
+    const known = new Set<string>();
+    for (let number = end; number < Math.min(this.ring.end, end + 500); number += 1)
+      known.add(this.ring.id(number));
+    let room = true;
+    for (const record of records) {
+      if (known.has(record.id) || !this.wanted(record)) continue;
+      room = this.ring.unshift(record);
+      if (!room) break;
+    }
+    this.groups.addedAbove(end);
+    if (this.ring.first < end) this.events.grownAbove();
+    return room;
+  }
+
+  private wanted(record: LogRecord): boolean {
+    return this.attributes.length === 0 || matches(JSON.stringify(record.attributes), this.attributes);
+  }
+
+  private clear(): void {
+    this.ring.clear();
+    this.groups.clear();
+    this.deployments.clear();
+    this.clearedAt = Date.now();
+    this.olderState = "idle";
+    this.events.cleared();
+  }
+
+  private take(entries: readonly Entry[]): void {
+    let regrouped = false;
+    for (const entry of entries) {
+      if (entry.kind === "notice") this.notice(entry);
+      else if (this.wanted(entry.record)) regrouped = this.record(entry.record) || regrouped;
+    }
+    this.events.grown(regrouped);
+  }
+
+  private record(record: LogRecord): boolean {
+    this.deployment(record);
+    const number = this.ring.push(record);
+    const lag = Math.max(0, Date.now() - this.ring.time(number));
+    if (this.ring.time(number) > this.clearedAt - RECENT) {
+      // What was read from the past is no measure of the present.
+      this.lag = lag;
+      this.counted += 1;
+    }
+    return this.groups.added(number) !== null;
+  }
+
+  /** A ruler where a service's records begin to come from a deployment that was not seen before. */
+  private deployment({ serviceId, serviceName, deploymentId, id }: LogRecord): void {
+    if (!serviceId || !deploymentId) return;
+    const known = this.deployments.get(serviceId);
+    if (known?.has(deploymentId)) return;
+    if (!known) this.deployments.set(serviceId, new Set([deploymentId]));
+    else {
+      known.add(deploymentId);
+      const data = { service: serviceName ?? serviceId, id: deploymentId };
+      this.ring.pushNotice({ kind: "deployment", time: Date.parse(`${id.slice(0, 23)}Z`), data });
+    }
+  }
+
+  private notice(entry: Extract<Entry, { kind: "notice" }>): void {
+    if (entry.notice === "filter") {
+      this.round += 1;
+      this.clear();
+      return;
+    }
+    if (entry.notice === "connected" && !this.connectedBefore) {
+      this.connectedBefore = true;
+      return;
+    }
+    if (entry.notice === "disconnected" && entry.data.retryAt === null) return; // the page says that it is over
+    const { notice: kind, timestamp } = entry;
+    this.ring.pushNotice({
+      kind,
+      time: Date.parse(timestamp),
+      data: { ...entry.data } as Record<string, unknown>,
+    });
+  }
+}
