@@ -197,11 +197,14 @@ class Delivery:
         """The last window before the newest row that came; none where nothing has come since the last look."""
         if not self.standing or self._arrived is None:
             return None
-        return self._intake.again_from(self._arrived), self._arrived
+        start = self._intake.again_from(self._arrived)
+        self._intake.reading(start)
+        return start, self._arrived
 
-    def looked(self, end_ns: int) -> None:
-        """That window has been read again."""
-        if self._arrived == end_ns:
+    def looked(self, end_ns: int | None) -> None:
+        """The window up to there has been read again; None: not to its end."""
+        self._intake.reading(None)
+        if end_ns is not None and self._arrived == end_ns:
             self._arrived = None
 
     async def name(self, page: Page) -> None:
@@ -211,7 +214,7 @@ class Delivery:
 
     def add(self, page: Page) -> int:
         """Deliver what was passed over. What can't be read was declared with its frame, or will be."""
-        entries = self._intake.entries(self._intake.unseen(page.rows))
+        entries = self._intake.entries(self._intake.unseen(self._intake.told(page.rows)))
         if page.too_large:
             self._intake.skipped(page.end_ns)
             entries += losses(page)

@@ -58,6 +58,7 @@ class Intake:
         self._high = _BEFORE_ALL  # ns; the newest stamp that has arrived
         self.watermark: int | None = None  # ns; the newest stamp that is not in our future
         self._reach = 0  # ns; from there on every row that was delivered is remembered
+        self._reading: int | None = None  # ns; from there on rows are read again just now: don't forget them
 
     def __repr__(self) -> str:
         return f"<Intake {self._identities!r}>"
@@ -94,6 +95,14 @@ class Intake:
         """From when on rows up to `end_ns` may be read again: a window before it, as far as all is remembered."""
         return max(end_ns - self._window, (self.watermark or 0) - self._window, self._reach)
 
+    def reading(self, start_ns: int | None) -> None:
+        """Rows from `start_ns` on are being read again, which takes a while in which others arrive; None: no more."""
+        self._reading = start_ns
+
+    def told(self, page: Sequence[Stamped]) -> Sequence[Stamped]:
+        """Those rows of a page that is read again of which it can be told whether they were delivered."""
+        return [row for row in page if row[0] >= self._reach]
+
     def unseen(self, frame: Sequence[Stamped], here: dict[str, int] | None = None) -> list[New]:
         """The rows of one frame that are new; they count as seen from now on."""
         ids = self._identities.unseen([records.key(content, ns) for ns, content in frame], here)
@@ -119,7 +128,8 @@ class Intake:
             self.watermark = max(self.watermark or 0, min(self._high, self._clock()))
             if len(self._identities) > self._ceiling:
                 self._reach = max(self._reach, self._high + 1)
-            self._identities.forget(min(self.since, self.watermark - self._window))
+            border = min(self.since, self.watermark - self._window)
+            self._identities.forget(border if self._reading is None else min(border, self._reading))
         return made
 
     def past(self, frame: Sequence[Stamped]) -> list[Entry]:

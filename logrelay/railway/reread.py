@@ -27,8 +27,8 @@ class Delivery(Protocol):
     def span(self) -> tuple[int, int] | None:
         """What to read again, both ends included; None where no rows have come since the last whole look."""
 
-    def looked(self, end_ns: int) -> None:
-        """All up to `end_ns` has been read again."""
+    def looked(self, end_ns: int | None) -> None:
+        """All of the span up to `end_ns` has been read again; None: the look was cut."""
 
     async def name(self, page: Page) -> None:
         """See that the services of a page have names."""
@@ -80,13 +80,16 @@ class Reread:
         span = self.delivery.span() if self.budget.plenty else None
         if span is None:
             return
-        found = 0
-        async for page in pages.forward(self._asked, *span):
-            # Names first: what counts as seen has to be delivered in the same breath, or a cut would lose it.
-            await self.delivery.name(page)
-            async with self.delivery.turn:  # a frame whose hole is being filled comes first
-                found += self.delivery.add(page)
-        self.delivery.looked(span[1])
+        found, end = 0, None
+        try:
+            async for page in pages.forward(self._asked, *span):
+                # Names first: what counts as seen has to be delivered in the same breath, or a cut would lose it.
+                await self.delivery.name(page)
+                async with self.delivery.turn:  # a frame whose hole is being filled comes first
+                    found += self.delivery.add(page)
+            end = span[1]
+        finally:
+            self.delivery.looked(end)
         if found:
             logger.info("rows found that the subscription had passed over", extra={"count": found})
 

@@ -195,8 +195,8 @@ class Rows:
         self.called.set()
         return (NOW, NOW + 9)
 
-    def looked(self, end_ns: int) -> None:
-        assert end_ns == NOW + 9
+    def looked(self, end_ns: int | None) -> None:
+        assert end_ns in {NOW + 9, None}
 
     async def name(self, page: Page) -> None:
         pass
@@ -367,6 +367,38 @@ def test_what_the_window_may_read_again_is_remembered_beyond_the_capacity() -> N
 
     assert len(taken._identities) == 100
     assert taken.since == NOW + 69 * SECOND
+
+
+def test_what_is_being_read_again_is_not_forgotten_meanwhile() -> None:
+    """A look takes a while, in which others arrive: its oldest page was delivered again when they pushed it out."""
+
+    def rows(start: int, end: int) -> list[tuple[int, Content]]:
+        return [(ns, Content("", str(ns))) for ns in range(NOW + start * SECOND, NOW + end * SECOND, SECOND)]
+
+    taken = taken_with(remembered=10)
+    taken.entries(taken.unseen(rows(0, 200)))
+    start = taken.again_from(NOW + 199 * SECOND)
+    taken.reading(start)
+    taken.entries(taken.unseen(rows(200, 300)))
+
+    page = [row for row in rows(0, 200) if row[0] >= start]
+    assert len(page) == 121
+    assert taken.unseen(taken.told(page)) == []
+
+    taken.reading(None)
+    taken.entries(taken.unseen(rows(300, 400)))
+    assert len(taken._identities) < 160
+
+
+def test_of_what_was_forgotten_all_the_same_nothing_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("logrelay.railway.intake._MOST_REMEMBERED", 10)
+    taken = taken_with(NOW, remembered=5)
+    page = [(NOW, Content("", str(NOW)))]
+    taken.reading(taken.again_from(NOW))
+
+    taken.entries(taken.unseen([(ns, Content("", str(ns))) for ns in range(NOW + 1, NOW + 40)]))
+
+    assert taken.told(page) == []
 
 
 def test_a_stamp_in_the_future_hides_nothing_that_comes_before_it() -> None:
