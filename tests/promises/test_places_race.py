@@ -109,7 +109,9 @@ async def test_c11_beyond_the_limit_of_the_process_it_is_503_before_the_upgrade(
 async def storm(railway: StandIn, folder: Path, count: int) -> None:
     """All clients lose their connections in one moment, and come back at once, while lines go on."""
     writer = Writer(railway)
-    async with serving(railway, folder) as served, flowing(writer, 20):
+    # As in production: the crowd is away for longer than the other tests let a subscription linger.
+    lingering = {"LOGRELAY_LINGER_SECONDS": "30"}
+    async with serving(railway, folder, lingering) as served, flowing(writer, 20):
         clients = await served.clients(count)
         await until(lambda: all(client.life.last_id for client in clients), "everyone has a line")
         subscribes, queries = len(railway.journal.subscribes), len(railway.journal.queries)
