@@ -38,6 +38,34 @@ test("the 256 colours and true colours are told by their parts", () => {
   assert.equal(12, colour("\x1b[94mx"));
 });
 
+test("colours may be written with colons, with a colour space or without", () => {
+  const style = (text: string): unknown => pieces(text)[0]?.style;
+
+  for (const text of ["\x1b[38:2::1:2:3mx", "\x1b[38:2:1:2:3mx", "\x1b[38;2;1;2;3mx"])
+    assert.deepEqual([1, 2, 3], pieces(text)[0]?.style?.fg, JSON.stringify(text));
+  assert.deepEqual([255, 135, 0], pieces("\x1b[48:5:208mx")[0]?.style?.bg);
+  assert.deepEqual(style("\x1b[4mx"), style("\x1b[4:3mx"));
+  assert.equal(null, style("\x1b[4m\x1b[4:0mx"));
+});
+
+test("a background and its letters change places, and back", () => {
+  const [turned, back] = pieces("\x1b[31;44;7mx\x1b[27my");
+
+  assert.deepEqual([1, 4, true], [turned!.style?.fg, turned!.style?.bg, turned!.style?.inverse]);
+  assert.deepEqual([1, 4, false], [back!.style?.fg, back!.style?.bg, back!.style?.inverse]);
+});
+
+test("a style that is set often is gone when it ends once, and hidden text is shown", () => {
+  const found = pieces(`${"\x1b[1m".repeat(100)}a\x1b[22mb\x1b[8mc`);
+
+  assert.deepEqual(
+    ["a", "b", "c"],
+    found.map(({ text }) => text),
+  );
+  assert.equal(true, found[0]!.style?.bold);
+  assert.equal(null, found[1]!.style);
+});
+
 test("a torn escape swallows nothing", () => {
   for (const text of ["abc\x1b", "abc\x1b[", "abc\x1b[3", "abc\x1b]8;;http://x", "abc\x1b[38;5"]) {
     assert.ok(plain(text).startsWith("abc"), text);
@@ -105,8 +133,20 @@ test("whatever comes, the pieces together are the plain text, and nothing hostil
 
 test("a line of a megabyte of escapes takes no time that anybody would notice", () => {
   const start = performance.now();
-  for (const unit of ["\x1b[", "\x1b]8;;", "\x1b[3", "\x1b[38;5;1m", "\x1b"])
-    plain(unit.repeat(Math.floor(1_000_000 / unit.length)));
+  const units = [
+    "\x1b[",
+    "\x1b]8;;",
+    "\x1b[3",
+    "\x1b[38;5;1m",
+    "\x1b",
+    "\x1b[1m",
+    "\x1b[1mx",
+    "\x1b[38;5;200;4;9mx",
+  ];
+  for (const unit of units) {
+    const text = unit.repeat(Math.floor(1_000_000 / unit.length));
+    assert.equal(plain(text), shown(text).join(""));
+  }
 
   assert.ok(performance.now() - start < 5000);
 });

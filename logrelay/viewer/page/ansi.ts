@@ -2,10 +2,15 @@
  * Colours of terminals (SGR) as pieces of text with a style. Each line stands for itself: no colour bleeds into the
  * next one, and a torn escape swallows nothing. Other escape sequences are left out; what remains of control and
  * direction-changing characters is made visible, because a line's text must not pretend to be what it is not.
+ *
+ * What colours mean is anser's business. It is given whole SGR sequences only, one at a time and never the text, so
+ * that it has nothing hostile to look at and the work grows with the line's length alone.
  */
 
+import Anser from "anser";
+
 export interface Style {
-  /** A colour of the palette (0 to 15), or a CSS colour in red, green, blue. */
+  /** A colour of the palette (0 to 15), or a colour in red, green, blue. */
   fg: number | Rgb | null;
   bg: number | Rgb | null;
   bold: boolean;
@@ -23,16 +28,13 @@ export interface Piece {
   style: Style | null; // null: as the page has it
 }
 
-const PLAIN: Style = {
-  fg: null,
-  bg: null,
-  bold: false,
-  dim: false,
-  italic: false,
-  underline: false,
-  strike: false,
-  inverse: false,
-};
+// The palette's first sixteen colours by anser's names for them: these are the theme's.
+const NAMES = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
+const THEMED = new Map(
+  [...NAMES, ...NAMES.map((name) => `bright-${name}`)].map((name, colour) => [`ansi-${name}`, colour]),
+);
+// Never given anything but colours of the palette, so that their parts are worked out once.
+const palette = new Anser();
 
 // CSI sequences; OSC up to its end (BEL or ST) on the same line; two-character escapes. SGR is group 1.
 const ESCAPES =
@@ -59,14 +61,15 @@ export function plain(text: string): string {
 export function pieces(text: string): Piece[] {
   if (simple(text)) return text ? [{ text, style: null }] : [];
   const found: Piece[] = [];
-  let style: Style = PLAIN;
+  const anser = new Anser();
+  let style: Style | null = null;
   let from = 0;
   const add = (to: number): void => {
-    if (to > from) found.push({ text: visible(text.slice(from, to)), style: style === PLAIN ? null : style });
+    if (to > from) found.push({ text: visible(text.slice(from, to)), style });
   };
   for (const match of text.matchAll(ESCAPES)) {
     add(match.index);
-    if (match[1] !== undefined) style = styled(style, match[1]);
+    if (match[1] !== undefined) style = styled(anser, match[1]);
     from = match.index + match[0].length;
   }
   add(text.length);
@@ -86,62 +89,40 @@ function shown(character: string): string {
 }
 
 /** The style after one SGR sequence. Codes that mean nothing here change nothing. */
-function styled(before: Style, parameters: string): Style {
-  const style = { ...before };
-  const codes = parameters.split(/[;:]/).map((code) => (code === "" ? 0 : Number(code)));
-  for (let at = 0; at < codes.length; at += 1) {
-    const code = codes[at]!;
-    if (code === 38 || code === 48) {
-      const [colour, used] = extended(codes, at + 1);
-      if (colour !== null) style[code === 38 ? "fg" : "bg"] = colour;
-      at += used;
-    } else {
-      apply(style, code);
-    }
-  }
-  return Object.entries(style).every(([key, value]) => PLAIN[key as keyof Style] === value) ? PLAIN : style;
+function styled(anser: Anser, parameters: string): Style | null {
+  const result = anser.processChunkJson(`${semicolons(parameters)}m`, { use_classes: true }, true);
+  if (!result.was_processed) return null;
+  const has = new Set(result.decorations);
+  // The list is anser's own, which adds to it each time: a line of nothing but "bold" must not make it long.
+  result.decorations.splice(0, Infinity, ...has);
+  return {
+    fg: colour(result.fg, result.fg_truecolor),
+    bg: colour(result.bg, result.bg_truecolor),
+    bold: has.has("bold"),
+    dim: has.has("dim"),
+    italic: has.has("italic"),
+    underline: has.has("underline"),
+    strike: has.has("strikethrough"),
+    inverse: has.has("reverse"),
+  }; // text that is said to be hidden is shown: a log has nothing to hide
 }
 
-function apply(style: Style, code: number): void {
-  if (code === 0) Object.assign(style, PLAIN);
-  else if (code === 1) style.bold = true;
-  else if (code === 2) style.dim = true;
-  else if (code === 3) style.italic = true;
-  else if (code === 4) style.underline = true;
-  else if (code === 7) style.inverse = true;
-  else if (code === 9) style.strike = true;
-  else if (code === 22) style.bold = style.dim = false;
-  else if (code === 23) style.italic = false;
-  else if (code === 24) style.underline = false;
-  else if (code === 27) style.inverse = false;
-  else if (code === 29) style.strike = false;
-  else if (code === 39) style.fg = null;
-  else if (code === 49) style.bg = null;
-  else if (code >= 30 && code <= 37) style.fg = code - 30;
-  else if (code >= 40 && code <= 47) style.bg = code - 40;
-  else if (code >= 90 && code <= 97) style.fg = code - 82;
-  else if (code >= 100 && code <= 107) style.bg = code - 92;
+/** The colons of ITU T.416 as the semicolons that anser knows: no colour space, and one kind of underline. */
+function semicolons(parameters: string): string {
+  if (!parameters.includes(":")) return parameters;
+  return parameters
+    .replace(/(^|;)([34]8:2:)\d*:(\d+:\d+:\d+)/g, "$1$2$3")
+    .replace(/(^|;)4:(\d)/g, (_, before: string, kind: string) => before + (kind === "0" ? "24" : "4"))
+    .replaceAll(":", ";");
 }
 
-/** The colour of `5;n` or `2;r;g;b`, and how many codes it took. */
-function extended(codes: number[], at: number): [number | Rgb | null, number] {
-  if (codes[at] === 5) return [indexed(codes[at + 1]), 2];
-  if (codes[at] === 2) {
-    const rgb = codes.slice(at + 1, at + 4);
-    const right = rgb.length === 3 && rgb.every((part) => part >= 0 && part <= 255);
-    return [right ? [rgb[0]!, rgb[1]!, rgb[2]!] : null, 4];
-  }
-  return [null, 0];
-}
-
-function indexed(index: number | undefined): number | Rgb | null {
-  if (index === undefined || !(index >= 0 && index <= 255)) return null;
-  if (index < 16) return index;
-  if (index >= 232) {
-    const grey = 8 + (index - 232) * 10;
-    return [grey, grey, grey];
-  }
-  const step = (part: number): number => (part === 0 ? 0 : 55 + part * 40);
-  const cube = index - 16;
-  return [step(Math.floor(cube / 36)), step(Math.floor(cube / 6) % 6), step(cube % 6)];
+/** One of the theme's colours, or the parts of any other. */
+function colour(name: string | null, parts: string | null): number | Rgb | null {
+  if (name === null) return null;
+  const themed = THEMED.get(name);
+  if (themed !== undefined) return themed;
+  const index = /^ansi-palette-(\d+)$/.exec(name)?.[1];
+  const text = index === undefined ? parts : palette.processChunkJson(`38;5;${index}m`, {}, true).fg;
+  const [red, green, blue] = (text ?? "").split(",").map(Number);
+  return red === undefined || green === undefined || blue === undefined ? null : [red, green, blue];
 }
