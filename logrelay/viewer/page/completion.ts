@@ -1,19 +1,30 @@
 /** Completion of the filter's text: names of services and levels below the field, chosen by keys or by a click. */
 
 import { byId, el } from "./dom.js";
+import { ranked, type Match } from "./match.js";
 import type { Service } from "./model.js";
 import { quoted } from "./query.js";
 import { texts } from "./texts.js";
 
 const MOST = 8; // names that are offered at once
+const LEVELS = ["debug", "info", "warn", "error"];
 
 export interface Chosen {
   service?: string;
   level?: string;
 }
 
+/** What can be chosen: its text, how it is shown, what is said of it, and what it means once it is complete. */
+interface Option {
+  text: string;
+  choice: Chosen | null;
+  shown: (Node | string)[];
+  hint: string;
+}
+
 export class Completion {
   private readonly host = byId("completions");
+  private offered: Option[] = [];
   private active = -1;
 
   /** `chosen` takes what is complete, which is taken out of the text before. */
@@ -26,17 +37,17 @@ export class Completion {
     input.addEventListener("blur", () => this.show(false));
     this.host.addEventListener("mousedown", (event) => {
       event.preventDefault(); // the field keeps the focus
-      const option = (event.target as Element).closest<HTMLElement>("[data-insert]");
-      if (option) this.insert(option.dataset["insert"]!);
+      const option = (event.target as Element).closest("[role=option]");
+      if (option) this.insert([...this.host.children].indexOf(option));
     });
   }
 
   offer(): void {
     const word = this.word();
-    const options = word.startsWith("@") ? this.options(word) : [];
-    this.active = options.length ? 0 : -1;
-    this.host.replaceChildren(...options.map(([insert, hint], index) => this.option(insert, hint, index)));
-    this.show(options.length > 0);
+    this.offered = word.startsWith("@") ? this.options(word) : [];
+    this.active = this.offered.length ? 0 : -1;
+    this.host.replaceChildren(...this.offered.map((option, index) => this.option(option, index)));
+    this.show(this.offered.length > 0);
   }
 
   /** Whether a key was for the completions. */
@@ -50,29 +61,28 @@ export class Completion {
         option.setAttribute("aria-selected", String(index === this.active));
       }
       this.show(true);
-    } else if (event.key === "Enter" || event.key === "Tab")
-      this.insert(options[this.active]!.dataset["insert"]!);
+    } else if (event.key === "Enter" || event.key === "Tab") this.insert(this.active);
     else if (event.key === "Escape") this.show(false);
     else return false;
     return true;
   }
 
-  private option(insert: string, hint: string, index: number): HTMLElement {
+  private option({ text, shown, hint }: Option, index: number): HTMLElement {
     return el(
       "li",
       {
         id: `completion-${index}`,
         role: "option",
         "aria-selected": String(index === 0),
-        "data-insert": insert,
+        "data-insert": text,
         "data-testid": "completion",
       },
-      el("b", {}, insert),
+      el("b", {}, ...shown),
       el("span", {}, hint),
     );
   }
 
-  private options(word: string): [string, string][] {
+  private options(word: string): Option[] {
     const { bar } = texts;
     const [name = "", value] = word.slice(1).split(":", 2);
     if (value === undefined) {
@@ -80,17 +90,16 @@ export class Completion {
         ["@service:", bar.services],
         ["@level:", bar.severity],
       ];
-      return names.filter(([option]) => option.startsWith(`@${name}`));
+      return names
+        .filter(([option]) => option.startsWith(`@${name}`))
+        .map(([option, hint]) => ({ text: option, choice: null, shown: [option], hint }));
     }
-    const wanted = value.toLowerCase().replace(/"/g, "");
-    if (name === "level") {
-      const levels = ["debug", "info", "warn", "error"].filter((level) => level.startsWith(wanted));
-      return levels.map((level) => [`@level:${level}`, bar.completeLevel]);
-    }
+    const typed = value.replace(/"/g, "");
+    if (name === "level")
+      return ranked(LEVELS, typed, MOST).map((match) => made(name, match, bar.completeLevel));
     if (name !== "service") return [];
     const names = this.services().map((service) => service.name);
-    const found = names.filter((service) => fuzzy(service, wanted)).slice(0, MOST);
-    return found.map((service) => [`@service:${quoted(service)}`, bar.completeService]);
+    return ranked(names, typed, MOST).map((match) => made(name, match, bar.completeService));
   }
 
   /** The word that is being typed. */
@@ -99,18 +108,17 @@ export class Completion {
     return /(\S*)$/.exec(upTo)![1]!;
   }
 
-  private insert(text: string): void {
+  private insert(index: number): void {
+    const { text, choice } = this.offered[index]!;
     const at = this.input.selectionStart ?? 0;
     const start = at - this.word().length;
-    const service = /^@service:(.+)$/.exec(text)?.[1]?.replace(/^"|"$/g, "");
-    const level = /^@level:(.+)$/.exec(text)?.[1];
     // What is complete becomes a choice of its own, so that the text stays what is searched for.
-    const kept = service || level ? "" : text;
+    const kept = choice ? "" : text;
     this.input.value = this.input.value.slice(0, start) + kept + this.input.value.slice(at);
     this.input.setSelectionRange(start + kept.length, start + kept.length);
-    if (kept) return this.offer();
+    if (!choice) return this.offer();
     this.show(false);
-    this.chosen(service ? { service } : { level: level! });
+    this.chosen(choice);
   }
 
   private show(open: boolean): void {
@@ -121,9 +129,12 @@ export class Completion {
   }
 }
 
-/** Whether all letters occur in this order. */
-function fuzzy(text: string, wanted: string): boolean {
-  let at = 0;
-  for (const letter of text.toLowerCase()) if (letter === wanted[at]) at += 1;
-  return at >= wanted.length;
+/** A value to choose, with the letters that were typed marked in it. */
+function made(key: "service" | "level", { name, parts }: Match, hint: string): Option {
+  const value = quoted(name);
+  const marked = parts.map(({ text, typed }) => (typed ? el("mark", {}, text) : text));
+  // Quotes stand around the name; where it has quotes of its own, it reads otherwise and nothing is marked.
+  const [before, after, rest] = value.split(name);
+  const shown = rest === undefined && after !== undefined ? [before!, ...marked, after] : [value];
+  return { text: `@${key}:${value}`, choice: { [key]: name }, shown: [`@${key}:`, ...shown], hint };
 }
