@@ -200,9 +200,7 @@ function histogram(): HTMLElement {
   return el(
     "div",
     { id: "histogram", class: "histogram", tabindex: 0, role: "region", "data-testid": "histogram" },
-    el("canvas", { id: "bars", "aria-hidden": "true" }),
-    el("div", { id: "histogram-view", class: "histogram-view" }),
-    el("div", { id: "histogram-brush", class: "histogram-brush", hidden: true }),
+    el("div", { id: "plot", "aria-hidden": "true" }),
     el("div", { id: "histogram-tip", class: "histogram-tip", role: "status", hidden: true }),
     el("div", { id: "histogram-summary", class: "histogram-summary" }),
   );

@@ -1,29 +1,27 @@
-/** The rate of lines by severity over the loaded time, as bars on a canvas. A drag or a click jumps there. */
+/** The rate of lines by severity over the loaded time. A drag, a click or the Enter key jumps there. */
 
-import { bucketsOf, sum, type Buckets } from "./buckets.js";
+import { bucketsOf, counted, type Buckets } from "./buckets.js";
 import { byId, say } from "./dom.js";
+import { Plot } from "./plot.js";
 import type { Ring } from "./ring.js";
 import type { Settings } from "./settings.js";
 import { texts } from "./texts.js";
 import { span, stamp } from "./time.js";
 
-const BAR = 5; // pixels of a bar with its gap, at least
-const WIDEST = 16; // and at most
 const PAUSE = 500; // milliseconds between two counts while lines come in
-const ORDER = [0, 1, 4, 2, 3]; // severities from the bottom up: debug, info, none, warn, error
-const NAMES = ["debug", "info", "warn", "error", "none"];
 
 export class Histogram {
   private readonly host = byId("histogram");
-  private readonly canvas = byId("bars") as HTMLCanvasElement;
   private readonly tip = byId("histogram-tip");
   private readonly summary = byId("histogram-summary");
-  private readonly view = byId("histogram-view");
-  private readonly brush = byId("histogram-brush");
+  private readonly plot: Plot;
   private buckets: Buckets | null = null;
-  private colours: string[] = [];
-  private cursor = -1;
-  private pressed: number | null = null;
+  // Moments rather than bars, because bars move while lines come in.
+  private cursor: number | null = null;
+  private anchor: number | null = null; // the other end of what is marked
+  private pressed = false;
+  private pointer: number | null = null; // where it hovers
+  private shown: [number, number] = [0, 0];
   private dueAt = 0;
   private timer = 0;
 
@@ -32,24 +30,28 @@ export class Histogram {
     private readonly settings: () => Settings,
     private readonly jump: (from: number, to: number) => void,
   ) {
+    this.plot = new Plot(byId("plot"), settings);
     this.host.addEventListener("pointerdown", (event) => this.press(event));
     this.host.addEventListener("pointermove", (event) => this.point(event));
-    this.host.addEventListener("pointerup", (event) => this.let(event));
-    this.host.addEventListener("pointerleave", () => this.pressed === null && this.show(-1));
+    this.host.addEventListener("pointerup", () => this.pressed && this.choose());
+    this.host.addEventListener("pointercancel", () => this.leave());
+    this.host.addEventListener("pointerleave", () => this.pressed || this.leave());
     this.host.addEventListener("keydown", (event) => this.key(event));
-    this.host.addEventListener("blur", () => this.show(-1));
-    new ResizeObserver(() => this.due(0)).observe(this.host);
+    this.host.addEventListener("blur", () => this.leave());
+    new ResizeObserver(([entry]) => {
+      this.plot.sized(entry!.contentRect.width, entry!.contentRect.height);
+      this.due(0);
+    }).observe(this.host);
   }
 
   themed(): void {
-    const style = getComputedStyle(document.documentElement);
-    this.colours = NAMES.map((name) => style.getPropertyValue(`--bar-${name}`).trim());
+    this.plot.themed();
     this.due(0);
   }
 
   /** Something has changed; it is counted anew soon, and not more than twice a second. */
   due(pause = PAUSE): void {
-    if (this.host.hidden) return;
+    if (this.host.hidden || this.pressed) return; // bars must not move under a drag
     const now = performance.now();
     if (this.timer && pause > 0) return;
     clearTimeout(this.timer);
@@ -57,7 +59,7 @@ export class Histogram {
       () => {
         this.timer = 0;
         this.dueAt = performance.now() + PAUSE;
-        this.draw();
+        if (!this.pressed) this.draw();
       },
       Math.max(0, Math.min(pause, this.dueAt - now)),
     );
@@ -65,151 +67,121 @@ export class Histogram {
 
   /** Marks the time that the list shows. */
   seen(from: number, to: number): void {
-    const buckets = this.buckets;
-    if (!buckets || this.host.hidden) return;
-    const whole = buckets.width * buckets.count;
-    const left = Math.max(0, (from - buckets.from) / whole);
-    const right = Math.min(1, (to - buckets.from) / whole);
-    const share = this.used();
-    this.view.style.left = `${left * share * 100}%`;
-    this.view.style.width = `max(2px, ${Math.max(0, right - left) * share * 100}%)`;
-  }
-
-  /** The share of the width that bars take: all of it, unless they are few. */
-  private used(): number {
-    return this.buckets ? Math.min(1, (this.bar() * this.buckets.count) / this.host.clientWidth) : 1;
-  }
-
-  private bar(): number {
-    return Math.min(WIDEST, this.host.clientWidth / (this.buckets?.count ?? 1));
+    this.shown = [from, to];
+    if (this.buckets && !this.host.hidden) this.plot.seen(from, to);
   }
 
   private draw(): void {
-    if (this.colours.length === 0) return this.themed();
-    const width = this.host.clientWidth;
-    const height = this.host.clientHeight;
-    if (width === 0 || height === 0) return;
-    const most = Math.max(10, Math.floor(width / BAR));
+    const most = this.plot.most;
+    if (most === 0) return;
     this.buckets = bucketsOf(this.ring, most);
-    const scale = window.devicePixelRatio || 1;
-    if (this.canvas.width !== Math.round(width * scale)) this.canvas.width = Math.round(width * scale);
-    if (this.canvas.height !== Math.round(height * scale)) this.canvas.height = Math.round(height * scale);
-    const context = this.canvas.getContext("2d");
-    if (!context) return;
-    context.setTransform(scale, 0, 0, scale, 0, 0);
-    context.clearRect(0, 0, width, height);
-    if (this.buckets) this.bars(context, this.buckets, height - 4);
-    this.describe();
-  }
-
-  private bars(context: CanvasRenderingContext2D, { lines, count, highest }: Buckets, height: number): void {
-    const bar = this.bar();
-    for (let bucket = 0; bucket < count; bucket += 1) {
-      let bottom = height + 4;
-      for (const severity of ORDER) {
-        const number = lines[bucket * 5 + severity]!;
-        if (number === 0) continue;
-        const tall = Math.max(severity === 3 ? 2 : 1, (number / highest) * height); // one error can be seen among thousands
-        context.fillStyle = this.colours[severity]!;
-        context.fillRect(
-          Math.round(bucket * bar),
-          bottom - tall,
-          Math.round((bucket + 1) * bar) - Math.round(bucket * bar) - 1,
-          tall,
-        );
-        bottom -= tall;
-      }
+    this.host.classList.toggle("bare", this.buckets === null);
+    if (this.buckets) {
+      this.plot.draw(this.buckets);
+      this.plot.seen(...this.shown);
     }
+    if (this.pointer !== null) this.cursor = this.plot.at(this.pointer);
+    this.describe();
+    this.show();
   }
 
   private describe(): void {
     const buckets = this.buckets;
-    if (!buckets) {
-      say(this.summary, "");
-      return;
-    }
+    if (!buckets) return say(this.summary, "");
     const length = buckets.width * buckets.count;
     say(this.summary, texts.histogram.span(span(length), buckets.total));
-    this.host.setAttribute(
-      "aria-label",
-      texts.histogram.label(this.time(buckets.from), this.time(buckets.from + length)),
-    );
-    if (this.cursor >= 0) this.show(this.cursor);
+    const label = texts.histogram.label(this.time(buckets.from), this.time(buckets.from + length));
+    if (this.host.getAttribute("aria-label") !== label) this.host.setAttribute("aria-label", label);
   }
 
-  private time(at: number): string {
+  private time(at: number, exactly = false): string {
     const look = { ...this.settings(), nanoseconds: false };
-    return stamp(at, "", { ...look, clock: look.clock === "full" ? "full" : "time" }, 0).replace(
-      /\.\d+$/,
-      "",
-    );
+    const text = stamp(at, "", { ...look, clock: look.clock === "full" ? "full" : "time" }, 0);
+    return exactly ? text : text.replace(/\.\d+$/, "");
   }
 
-  private bucketAt(event: PointerEvent): number {
-    const box = this.canvas.getBoundingClientRect();
-    const bucket = Math.floor((event.clientX - box.left) / this.bar());
-    return Math.max(0, Math.min((this.buckets?.count ?? 1) - 1, bucket));
+  /** The bars that are marked, by the cursor alone or from the anchor to it; null where nothing is. */
+  private marked(): [Buckets, number, number] | null {
+    const { buckets, cursor } = this;
+    if (!buckets || cursor === null) return null;
+    const [one, other] = [bucketAt(buckets, cursor), bucketAt(buckets, this.anchor ?? cursor)];
+    return [buckets, Math.min(one, other), Math.max(one, other)];
   }
 
-  private show(bucket: number): void {
-    this.cursor = bucket;
-    this.tip.hidden = bucket < 0 || !this.buckets;
-    if (bucket < 0 || !this.buckets) {
-      this.brush.hidden = true;
-      return;
-    }
-    const { lines, from, width } = this.buckets;
-    const [errors, warnings] = [lines[bucket * 5 + 3]!, lines[bucket * 5 + 2]!];
-    say(
-      this.tip,
-      texts.histogram.bucket(this.time(from + bucket * width), sum(lines, bucket), errors, warnings),
-    );
-    const wide = this.host.clientWidth;
-    this.tip.style.left = `${Math.max(0, Math.min(wide - this.tip.offsetWidth, bucket * this.bar() - this.tip.offsetWidth / 2))}px`;
-    const [first, last] =
-      this.pressed === null
-        ? [bucket, bucket]
-        : [Math.min(bucket, this.pressed), Math.max(bucket, this.pressed)];
-    this.brush.hidden = false;
-    this.brush.style.left = `${first * this.bar()}px`;
-    this.brush.style.width = `${(last - first + 1) * this.bar()}px`;
+  private show(): void {
+    const marked = this.marked();
+    this.tip.hidden = marked === null;
+    if (!marked) return this.plot.select(0, 0);
+    const [buckets, first, last] = marked;
+    const from = buckets.from + first * buckets.width;
+    const to = buckets.from + (last + 1) * buckets.width;
+    this.plot.select(from, to);
+    const fine = buckets.width < 1000;
+    const when = this.time(from, fine) + (first === last ? "" : ` – ${this.time(to, fine)}`);
+    say(this.tip, texts.histogram.bucket(when, ...counted(buckets, first, last)));
+    const middle = (this.plot.left(from) + this.plot.left(to)) / 2;
+    const most = this.host.clientWidth - this.tip.offsetWidth;
+    this.tip.style.left = `${Math.max(0, Math.min(most, middle - this.tip.offsetWidth / 2))}px`;
+  }
+
+  private leave(): void {
+    this.cursor = this.anchor = this.pointer = null;
+    this.pressed = false;
+    this.show();
+    this.due(0);
   }
 
   private press(event: PointerEvent): void {
     if (!this.buckets || event.button !== 0) return;
     this.host.setPointerCapture(event.pointerId);
-    this.pressed = this.bucketAt(event);
-    this.show(this.pressed);
+    this.pressed = true;
+    this.cursor = this.anchor = this.plot.at(event.clientX);
+    this.show();
   }
 
   private point(event: PointerEvent): void {
-    this.show(this.bucketAt(event));
+    if (!this.pressed) this.anchor = null;
+    this.pointer = event.clientX;
+    this.cursor = this.plot.at(event.clientX);
+    this.show();
   }
 
-  private let(event: PointerEvent): void {
-    if (this.pressed === null || !this.buckets) return;
-    const bucket = this.bucketAt(event);
-    const [first, last] = [Math.min(bucket, this.pressed), Math.max(bucket, this.pressed)];
-    this.pressed = null;
-    const { from, width } = this.buckets;
+  /** Goes to what is marked. */
+  private choose(): void {
+    const marked = this.marked();
+    this.pressed = false;
+    this.anchor = null;
+    this.due(0);
+    if (!marked) return;
+    const [{ from, width }, first, last] = marked;
     this.jump(from + first * width, from + (last + 1) * width);
   }
 
   private key(event: KeyboardEvent): void {
-    if (!this.buckets) return;
-    const last = this.buckets.count - 1;
-    const steps: Record<string, number> = {
-      ArrowLeft: this.cursor - 1,
-      ArrowRight: this.cursor + 1,
-      Home: 0,
-      End: last,
-    };
-    if (event.key in steps) this.show(Math.max(0, Math.min(last, steps[event.key]!)));
-    else if (event.key === "Enter" && this.cursor >= 0) {
-      const at = this.buckets.from + this.cursor * this.buckets.width;
-      this.jump(at, at + this.buckets.width);
-    } else return;
+    const { buckets } = this;
+    if (!buckets) return;
+    const last = buckets.count - 1;
+    const at = this.cursor === null ? last + 1 : bucketAt(buckets, this.cursor);
+    const steps: Record<string, number> = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: last };
+    const step = steps[event.key];
+    if (step !== undefined) this.step(buckets, step, event.shiftKey);
+    else if (event.key === "Enter" && this.cursor !== null) this.choose();
+    else if (event.key === "Escape" && this.cursor !== null) this.leave();
+    else return;
     event.preventDefault();
     event.stopPropagation();
   }
+
+  /** Moves the cursor to a bar; with the shift key, what lies between stays marked. */
+  private step(buckets: Buckets, to: number, extend: boolean): void {
+    const bucket = Math.max(0, Math.min(buckets.count - 1, to));
+    this.anchor = extend ? (this.anchor ?? this.cursor) : null;
+    this.pointer = null;
+    this.cursor = buckets.from + (bucket + 0.5) * buckets.width;
+    this.show();
+  }
+}
+
+function bucketAt({ from, width, count }: Buckets, time: number): number {
+  return Math.max(0, Math.min(count - 1, Math.floor((time - from) / width)));
 }
