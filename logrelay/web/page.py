@@ -34,6 +34,7 @@ _KINDS = {
     ".json": "application/json",
     ".map": "application/json",
     ".ts": "application/typescript; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
     ".webmanifest": "application/manifest+json",
 }
 _PLAIN = {".png", ".ico"}  # packed already

@@ -138,6 +138,17 @@ async def test_assets_are_kept_for_ever_because_their_names_change_with_them(
     assert "Access-Control-Allow-Origin" not in headers
 
 
+async def test_the_licences_of_what_is_in_the_page_are_served_as_text(serve: Serve, dist: Path) -> None:
+    (dist / "assets" / "licenses-1a2b.txt").write_text("Permission is hereby granted ö")
+    relay = await serve(dist)
+
+    status, headers, body = await get(relay, "/assets/licenses-1a2b.txt")
+
+    assert (status, body.decode()) == (200, "Permission is hereby granted ö")
+    assert headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
 @pytest.mark.parametrize(
     ("accepts", "packed"),
     [("gzip, br", True), ("br, GZIP;q=0.5", True), ("gzip;q=0", False), ("br", False), ("", False)],
