@@ -20,6 +20,7 @@ __all__ = ["Description", "Hub", "Hubs", "Listener", "Sink", "Upstream", "Upstre
 
 logger = logging.getLogger(__name__)
 
+_SOON = 1.0  # seconds; a try that comes sooner is over before anyone could read of it
 _STOPPING = 5.0  # seconds that an upstream may take to end; the process must not hang on it
 
 Listener = Callable[[], None]
@@ -44,6 +45,9 @@ class Hub:
         self.description = Description()
         self.refusal: UpstreamRefused | None = None
         self.viewers = 0
+        self.tries = (
+            0  # planned ones that are worth telling; each comes after the one before, so they lie apart
+        )
         self.last_log_ns: int | None = None
         self._source = upstream
         self._past = Past(upstream.past, PastBounds(bytes=bounds.bytes // 2))
@@ -123,7 +127,7 @@ class Hub:
     # -- listeners ----------------------------------------------------------------------------------------
 
     def listen(self, listener: Listener) -> None:
-        """From now on, `listener` is called after the history or the refusal has changed, once per turn at most."""
+        """From now on, `listener` is called after the history or the upstream has changed, once per turn at most."""
         self._listeners.add(listener)
 
     def unlisten(self, listener: Listener) -> None:
@@ -221,6 +225,9 @@ class Hub:
         )
         self.upstream.attempt = attempt
         self.upstream.retry_ns = time.time_ns() + int(delay * 1e9)
+        if delay >= _SOON:
+            self.tries += 1
+            self._ring()
 
     def refused(self, refusal: UpstreamRefused, delay: float) -> None:
         """See Sink."""

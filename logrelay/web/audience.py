@@ -4,8 +4,10 @@ So a line costs a client one write, and a filter that lets nothing through costs
 """
 
 import asyncio
+import contextlib
 import logging
 import weakref
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import attrs
@@ -13,8 +15,10 @@ import attrs
 from logrelay.errors import Disconnect
 from logrelay.relay.filters import Filter
 from logrelay.relay.hub import Hub
+from logrelay.web import frames
 from logrelay.web.endings import failed, refused
 from logrelay.web.frames import Form, Page, Pages, View
+from logrelay.web.greeting import heartbeat
 
 PAGES_AT_ONCE = 4  # of the history, before others get their turn
 
@@ -41,6 +45,9 @@ class Member(Protocol):
 
     def take(self, page: Page) -> bool:
         """Send the page that begins at the client's position, unless its socket is full; whether it was sent."""
+
+    def hear(self, ready: bytes) -> None:
+        """Send ready-made frames that aren't of the log, unless the client's socket is full."""
 
     def fall_behind(self) -> None:
         """The crowd goes on without this one, which has to move a position of its own from now on."""
@@ -105,6 +112,8 @@ class Audience:
         self._clients: set[Member] = set()
         self._crowds: dict[View, Crowd] = {}
         self._views: weakref.WeakValueDictionary[tuple[Filter, Form], View] = weakref.WeakValueDictionary()
+        self._waiting: set[Member] = set()  # for the upstream, and told so
+        self._tries = 0  # of the hub's, those that were told
         self._again = False
 
     def __repr__(self) -> str:
@@ -121,6 +130,7 @@ class Audience:
         """A client comes."""
         if not self._clients:
             self.hub.listen(self._heard)
+            self._tries = self.hub.tries  # who comes is told of those before
         self._clients.add(client)
 
     def leave(self, client: Member) -> None:
@@ -128,6 +138,15 @@ class Audience:
         self._clients.discard(client)
         if not self._clients:
             self.hub.unlisten(self._heard)
+
+    @contextlib.contextmanager
+    def waiting(self, client: Member) -> Iterator[None]:
+        """The client has no place yet, and waits for the upstream while inside."""
+        self._waiting.add(client)
+        try:
+            yield
+        finally:
+            self._waiting.discard(client)
 
     def join(self, client: Member, view: View, position: Position) -> Crowd | None:
         """Join those who are up to date, if the client is; None where it isn't, or the crowd isn't yet."""
@@ -170,6 +189,24 @@ class Audience:
                 continue
             if crowd.members and crowd.position.number < end:
                 self._hear_again()
+        if self._tries != self.hub.tries:
+            self._tries = self.hub.tries
+            self._tell_try()
+
+    def _tell_try(self) -> None:
+        """A heartbeat out of turn, made once for all at one place. Who pauses or is behind waits for its own."""
+        self._tell(self._waiting, None)
+        for crowd in tuple(self._crowds.values()):
+            self._tell(crowd.members, crowd.position.last_id)
+
+    def _tell(self, members: Iterable[Member], last_id: str | None) -> None:
+        ready = frames.text(heartbeat(self.hub, last_id))
+        for member in tuple(members):
+            try:
+                member.hear(ready)
+            except Exception:
+                logger.exception("connection failed")
+                member.end(failed())
 
     def _hear_again(self) -> None:
         """Go on in the next turn of the loop, after others had theirs."""

@@ -18,7 +18,7 @@ from logrelay.web.audience import PAGES_AT_ONCE, Audience, Crowd, Position
 from logrelay.web.connection import Connection
 from logrelay.web.endings import failed, gone, refused, restart
 from logrelay.web.frames import Form, Page, passes
-from logrelay.web.greeting import Greeting
+from logrelay.web.greeting import Greeting, heartbeat
 from logrelay.web.leases import Lease
 from logrelay.web.limits import ClientLimits
 from logrelay.web.placing import Placing, lost, recent
@@ -265,6 +265,10 @@ class Client(Connection):
         self._step_out()
         self._write_on()
 
+    def hear(self, ready: bytes) -> None:
+        """See Member."""
+        self._socket.offer(ready)
+
     def take(self, page: Page) -> bool:
         """See Member."""
         if self._placing is not None:
@@ -329,7 +333,8 @@ class Client(Connection):
         if not await self._hub.settled(self._limits.moment):
             about = {"environmentId": self._hub.environment_id, "upstream": self._hub.upstream.describe()}
             self._socket.send(protocol.status("connecting", about))
-            await self._hub.settled()
+            with self._audience.waiting(self):
+                await self._hub.settled()
         if self._hub.refusal is not None:
             raise refused(self._hub.refusal)
 
@@ -381,4 +386,4 @@ class Client(Connection):
             self._position.last_id, self._position.last_ns = record.id, record.ns
 
     def _beat(self) -> None:
-        self._socket.send(protocol.heartbeat(self._greeting.heartbeat(self._hub, self._position.last_id)))
+        self._socket.send(heartbeat(self._hub, self._position.last_id))

@@ -41,14 +41,17 @@ class Greeting:
             **standing(lease),
         }
 
-    def heartbeat(self, hub: Hub, last_id: str | None) -> dict[str, object]:
-        """`data` of a heartbeat; `last_id` is the position up to which the client has been served."""
-        return {
+
+def heartbeat(hub: Hub, last_id: str | None) -> bytes:
+    """A heartbeat; `last_id` is the position up to which its clients have been served."""
+    return protocol.heartbeat(
+        {
             "lastId": last_id,
             "upstream": hub.upstream.describe(),
             "lastLogAt": None if hub.last_log_ns is None else timestamps.render(hub.last_log_ns),
             "viewers": hub.viewers,
         }
+    )
 
 
 def standing(lease: Lease) -> dict[str, object]:

@@ -31,6 +31,7 @@ class Viewer:
     full: bool = False
     broken: bool = False
     taken: list[Page] = attrs.Factory(list)
+    heard: list[bytes] = attrs.Factory(list)
     ended: list[Disconnect] = attrs.Factory(list)
 
     def join(self) -> bool:
@@ -45,6 +46,11 @@ class Viewer:
         if not self.full:
             self.taken.append(page)
         return not self.full
+
+    def hear(self, ready: bytes) -> None:
+        if self.broken:
+            raise RuntimeError("broken")
+        self.heard.append(ready)
 
     def fall_behind(self) -> None:
         assert self.crowd is not None
@@ -102,6 +108,42 @@ async def test_a_filter_that_lets_nothing_through_moves_its_crowd_all_the_same()
     assert viewer.taken == []
     assert viewer.position.number == 3
     assert viewer.position.last_id == ids(lines(2, 3))[0]
+
+
+async def test_a_try_is_told_once_for_all_at_one_place_and_not_to_who_is_behind() -> None:
+    watched = Watched()
+    viewers = [watched.viewer() for _ in range(3)]
+    quiet, slow, alone = watched.viewer("needle"), watched.viewer(full=True), watched.viewer()
+    assert all(viewer.join() for viewer in [*viewers, quiet, slow])
+    await watched.publish(0, 3)
+    assert slow.crowd is None
+
+    watched.hub.retrying(1, 5.0)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    (beat,) = viewers[0].heard
+    assert all(viewer.heard == [beat] and viewer.heard[0] is beat for viewer in viewers)
+    assert ids(lines(2, 3))[0].encode() in beat
+    assert len(quiet.heard) == 1
+    assert slow.heard == alone.heard == []
+
+
+async def test_a_viewer_that_fails_to_hear_of_a_try_keeps_it_from_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watched = Watched()
+    broken, sound = watched.viewer(broken=True), watched.viewer()
+    assert broken.join()
+    assert sound.join()
+
+    with caplog.at_level(logging.CRITICAL, "logrelay.web.audience"):
+        watched.hub.retrying(1, 5.0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    assert len(sound.heard) == 1
+    assert [end.error for end in broken.ended] == ["internal"]
 
 
 async def test_who_takes_nothing_falls_behind_with_the_place_where_it_stopped() -> None:
