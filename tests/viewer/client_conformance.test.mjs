@@ -144,7 +144,10 @@ class Run {
   stateIs(expected) {
     for (const [key, value] of Object.entries(expected)) {
       const shown = JSON.stringify(this.stream.state[key]);
-      assert.ok(includes(this.stream.state[key], value), `${key}: ${shown} instead of ${JSON.stringify(value)}`);
+      assert.ok(
+        includes(this.stream.state[key], value),
+        `${key}: ${shown} instead of ${JSON.stringify(value)}`,
+      );
     }
   }
 
@@ -169,7 +172,10 @@ class Run {
 
   async #collect() {
     try {
-      for await (const page of this.search) this.pages.push(page.records.map(name));
+      for await (const page of this.search) {
+        this.pages.push(page.records.map(name));
+        this.last = page;
+      }
       this.searched = true;
     } catch (error) {
       this.failed = error.code;
@@ -181,10 +187,13 @@ class Run {
     assert.ok(includes(seen, expected), `${JSON.stringify(seen)} instead of ${JSON.stringify(expected)}`);
   }
 
-  pagesAre(expected, { done = false, failed }) {
+  pagesAre(expected, { done = false, failed, last = {} }) {
     assert.deepEqual(this.pages, expected);
     assert.equal(this.searched, done);
     assert.equal(this.failed, failed);
+    const wanted = "next" in last ? { ...last, next: last.next && id(last.next) } : last;
+    const shown = JSON.stringify(this.last);
+    assert.ok(includes(this.last ?? {}, wanted), `${shown} instead of ${JSON.stringify(wanted)}`);
   }
 
   closed(code) {
@@ -201,7 +210,9 @@ class Run {
 
   async step(step) {
     const own = { entries: "entriesAre", state: "stateIs", pages: "pagesAre" };
-    const [word] = Object.keys(step).filter((key) => !["with", "onConnection", "done", "failed"].includes(key));
+    const [word] = Object.keys(step).filter(
+      (key) => !["with", "onConnection", "done", "failed", "last"].includes(key),
+    );
     await this[own[word] ?? word](step[word], step);
     await settled();
   }

@@ -10,11 +10,15 @@ const { messages } = JSON.parse(
 );
 
 function record(number) {
-  return { id: `2026-11-23T03:21:30.${String(number).padStart(9, "0")}Z-0123456789ab`, message: `line ${number}` };
+  return {
+    id: `2026-11-23T03:21:30.${String(number).padStart(9, "0")}Z-0123456789ab`,
+    message: `line ${number}`,
+  };
 }
 
 const lines = (first, last) => Array.from({ length: last - first + 1 }, (_, at) => record(first + at));
-const shown = (entries) => entries.filter((entry) => entry.kind === "record").map(({ record }) => record.message);
+const shown = (entries) =>
+  entries.filter((entry) => entry.kind === "record").map(({ record }) => record.message);
 const numbered = (first, last) => lines(first, last).map(({ message }) => message);
 
 /** A stream that is connected, and what it brings. */
@@ -210,6 +214,41 @@ test("the loop just ends when the stream is closed", async () => {
 
   assert.deepEqual(shown(taken), numbered(1, 3));
   assert.equal(around.socket.closed, 1000);
+  assert.equal(around.clock.pending, 0);
+});
+
+test("nothing comes any more after a close in the middle of a batch", async () => {
+  const { around, stream, bring } = await live();
+  bring(1, 3);
+  const taken = [];
+  const loop = (async () => {
+    for await (const entry of stream) {
+      taken.push(entry);
+      if (entry.kind === "record") stream.close();
+    }
+  })();
+
+  await drawn(around);
+  await loop;
+
+  assert.deepEqual(shown(taken), numbered(1, 1));
+});
+
+test("a listener that closes the stream is the last one", async () => {
+  const { around, stream, bring } = await live({ batch: 2 });
+  const [taken, phases] = [[], []];
+  stream.on("entries", (batch) => {
+    taken.push(...shown(batch));
+    stream.close();
+  });
+  stream.on("state", ({ phase }) => phases.push(phase));
+  bring(1, 3);
+
+  await drawn(around);
+
+  assert.deepEqual(taken, numbered(1, 1)); // with the notice of the connection
+  assert.equal(stream.state.phase, "closed");
+  assert.equal(phases.indexOf("closed"), phases.lastIndexOf("live") + 1);
   assert.equal(around.clock.pending, 0);
 });
 

@@ -144,7 +144,9 @@ export function fakes({ random = 0.5 } = {}) {
 export function includes(value, expected) {
   if (Array.isArray(expected)) {
     return (
-      Array.isArray(value) && value.length === expected.length && expected.every((item, at) => includes(value[at], item))
+      Array.isArray(value) &&
+      value.length === expected.length &&
+      expected.every((item, at) => includes(value[at], item))
     );
   }
   if (expected === null || typeof expected !== "object") return value === expected;

@@ -25,7 +25,14 @@ const shown = credentials && {
 };
 const stream = new LogStream({ ...options, ...shown, surroundings: { WebSocket: Told } });
 stream.on("state", ({ phase, close, upstream, filter, attempt }) => {
-  tell({ event: "state", phase, code: close?.code ?? null, upstream: upstream?.state ?? null, filter, attempt });
+  tell({
+    event: "state",
+    phase,
+    code: close?.code ?? null,
+    upstream: upstream?.state ?? null,
+    filter,
+    attempt,
+  });
 });
 
 async function take() {
@@ -35,7 +42,8 @@ async function take() {
       tell({ event: "notice", notice, data });
     }
     if (slow > 0) await new Promise((resolve) => setTimeout(resolve, slow));
-    if (records.length > 0) tell({ event: "records", records: records.map(({ id, message }) => ({ id, message })) });
+    if (records.length > 0)
+      tell({ event: "records", records: records.map(({ id, message }) => ({ id, message })) });
   }
 }
 

@@ -72,7 +72,10 @@ test("in strict mode one stream is left open, and each record is there once", as
   assert.deepEqual([around.socket], open);
   assert.equal(text(renderer), "live: line 1");
   await act(async () => renderer.unmount());
-  assert.deepEqual([], around.sockets.filter((socket) => socket.closed === null));
+  assert.deepEqual(
+    [],
+    around.sockets.filter((socket) => socket.closed === null),
+  );
 });
 
 test("another render keeps the stream, another environment takes another one", async () => {

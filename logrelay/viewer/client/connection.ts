@@ -1,4 +1,5 @@
 // One socket: what comes is parsed, what goes is kept under the relay's limit, and silence is an end.
+import { LONGEST } from "./delays.js";
 import type { Surroundings, SocketLike } from "./surroundings.js";
 
 const SECOND = 1000; // milliseconds
@@ -40,15 +41,15 @@ export class Connection {
       owner.opened();
       this.#send();
     };
-    socket.onmessage = (event) => this.#received(event.data);
-    socket.onclose = (event) => this.#over(event.code, event.reason);
+    socket.onmessage = (event: { data: unknown }) => this.#received(event.data);
+    socket.onclose = (event: { code: number; reason: string }) => this.#over(event.code, event.reason);
     socket.onerror = () => undefined; // a close follows, and says no less
     this.#watch();
   }
 
   /** Silence is measured against the relay's own heartbeats where those come more rarely than usual. */
   expectHeartbeats(seconds: number): void {
-    this.#quiet = Math.max(QUIET, seconds * SECOND * HEARTBEATS);
+    this.#quiet = Math.min(LONGEST, Math.max(QUIET, seconds * SECOND * HEARTBEATS || 0));
   }
 
   /** Sends a message, in order, later if there were many just now; unless the connection ends before. */

@@ -1,6 +1,9 @@
 // How long to wait before the next attempt. Everything is in milliseconds.
 import type { Return } from "./endings.js";
 
+/** The longest that a timer can wait; one that is told to wait longer fires at once. */
+export const LONGEST = 2 ** 31 - 1;
+
 const SOON = { first: 500, longest: 30_000 };
 const LATER = { first: 30_000, longest: 300_000 };
 

@@ -2,8 +2,9 @@
 import type { ErrorMessage, HistoryCommand, HistoryMessage, LogRecord } from "./wire.js";
 
 const AT_ONCE = 2; // requests that the relay takes on a connection
+const LIMIT = 500; // records, where the wish doesn't say how many; the relay's own default
 
-/** `limit` (the relay's default is 500) counts the records of all pages; what of the filter is left out is the stream's. */
+/** `limit` (500 by default) counts the records of all pages; what of the filter is left out is the stream's. */
 export type HistoryWish = Omit<HistoryCommand, "type" | "request">;
 
 /** Newest first. `scannedTo` says how far back was looked, also where nothing matched; `gaps` what is missing there. */
@@ -11,10 +12,15 @@ export interface HistoryPage {
   readonly records: readonly LogRecord[];
   readonly scannedTo: HistoryMessage["scannedTo"];
   readonly gaps: NonNullable<HistoryMessage["gaps"]>;
+  /** Whether this is the last page. */
   readonly done: boolean;
-  /** Of the last page: why there may be more; null where nothing older exists. */
+  /**
+   * Of the last page, why it is the last although there may be more; null where nothing older exists.
+   * `limit`: as many as were wanted have come, or the relay's budget is spent for now. `outage`: Railway couldn't be asked.
+   * `retention`: Railway keeps nothing older.
+   */
   readonly reason: NonNullable<HistoryMessage["reason"]> | null;
-  /** What to pass as `before` to go on from here. */
+  /** What to pass as `before` to go on after this page; null where nothing more can be had. */
   readonly next: string | null;
 }
 
@@ -57,8 +63,9 @@ export class Searches {
   /** The connection is gone, and with it the answers. */
   disconnected(): void {
     this.#open = false;
-    this.#waiting.unshift(...[...this.#running.values()].filter((search) => !search.left));
+    const unanswered = [...this.#running.values()].filter((search) => !search.left);
     this.#running.clear();
+    this.#waiting.unshift(...unanswered.filter((search) => !search.full()));
   }
 
   /** A `history` message has come. */
@@ -66,14 +73,7 @@ export class Searches {
     const search = this.#running.get(message.request as number);
     if (search === undefined) return;
     if (message.done) this.#running.delete(message.request as number);
-    search.bring({
-      records: message.data,
-      scannedTo: message.scannedTo,
-      gaps: message.gaps ?? [],
-      done: message.done,
-      reason: message.reason ?? null,
-      next: message.next ?? null,
-    });
+    search.bring(message);
     this.#ask();
   }
 
@@ -132,18 +132,26 @@ class Search implements AsyncIterableIterator<HistoryPage> {
     return this;
   }
 
-  bring(page: HistoryPage): void {
+  bring(message: HistoryMessage): void {
     if (this.left) return;
-    const before = page.next ?? page.records.at(-1)?.id ?? page.scannedTo;
-    const limit = this.wish.limit;
-    this.wish = {
-      ...this.wish,
-      ...(before === null ? {} : { before }),
-      ...(limit === undefined ? {} : { limit: Math.max(1, limit - page.records.length) }),
-    };
-    this.#pages.push(page);
-    this.#done = page.done;
+    const { data: records, scannedTo, gaps = [], done, reason = null } = message;
+    const before = message.next ?? records.at(-1)?.id ?? scannedTo ?? this.wish.before ?? null;
+    const limit = (this.wish.limit ?? LIMIT) - records.length;
+    this.wish = { ...this.wish, limit, ...(before === null ? {} : { before }) };
+    const next = done ? (message.next ?? null) : before;
+    this.#pages.push({ records, scannedTo, gaps, done, reason, next });
+    this.#done = done;
     this.#settle();
+  }
+
+  /** The connection is gone: whether all that was wanted had come, and only the last word was missing. */
+  full(): boolean {
+    const { before = null, limit = LIMIT } = this.wish;
+    if (limit > 0) return false;
+    this.#pages.push({ records: [], scannedTo: null, gaps: [], done: true, reason: "limit", next: before });
+    this.#done = true;
+    this.#settle();
+    return true;
   }
 
   fail(error: Error): void {

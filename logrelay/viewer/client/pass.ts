@@ -1,8 +1,8 @@
 // The credential: had when it is needed, kept in memory, renewed before it runs out, forgotten when it is refused.
+import { LONGEST } from "./delays.js";
 import type { Surroundings } from "./surroundings.js";
 import type { Credential, CredentialSource } from "./types.js";
 
-const LONGEST = 2 ** 31 - 1; // milliseconds that a timer can wait
 const LEAD = 60; // seconds before the end, or a fifth of the time if that is less
 
 /** How a credential is shown with the next connection. */

@@ -104,6 +104,9 @@ export class Reader {
 
   #status(status: StatusMessage): void {
     switch (status.message) {
+      case "connecting":
+        this.#parts.board.set({ upstream: status.data.upstream ?? null });
+        break;
       case "connected":
         this.#connected(status);
         break;

@@ -1,10 +1,8 @@
 // When to connect again. Only data from the relay counts as success.
 import { type Return } from "./endings.js";
-import { atLeast, pause } from "./delays.js";
+import { atLeast, LONGEST, pause } from "./delays.js";
 import type { Surroundings } from "./surroundings.js";
 import type { ErrorMessage } from "./wire.js";
-
-const LONGEST = 2 ** 31 - 1; // milliseconds that a timer can wait
 
 export class Retries {
   /** Connections that ended since data came last. */

@@ -46,6 +46,7 @@ export class LogStream implements AsyncIterable<Entry> {
   readonly #reader: Reader;
   readonly #unlisten: () => void;
   #handedOver: string | null; // the id of the last record
+  #left = false; // by `close()`
   #round = 0; // of connecting; whatever belongs to an earlier one is over
 
   /** Throws a TypeError for a base that is no address, and an Error where there is no WebSocket. */
@@ -102,7 +103,12 @@ export class LogStream implements AsyncIterable<Entry> {
 
   /** Entries one by one. Throws StreamEnded after the last when the relay ended the stream for good. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Entry, undefined> {
-    for await (const batch of this.batches()) yield* batch;
+    for await (const batch of this.batches()) {
+      for (const entry of batch) {
+        if (this.#left) return;
+        yield entry;
+      }
+    }
   }
 
   /** Entries as they are handed over. Throws like the iterator over single ones. */
@@ -150,6 +156,7 @@ export class LogStream implements AsyncIterable<Entry> {
 
   /** Ends the stream; what waits is dropped. */
   close(): void {
+    this.#left = true;
     this.#stop({ code: 1000, message: "closed", error: null }, null);
   }
 
