@@ -25,6 +25,7 @@ import { load, save } from "./settings.js";
 import { SignIn } from "./signin.js";
 import { Summary } from "./summary.js";
 import { texts } from "./texts.js";
+import { topNote as tellOlder } from "./topnote.js";
 import type { StreamState } from "../client/index.js";
 
 const SETTLED = 400; // milliseconds after which lines that follow another have come
@@ -208,12 +209,11 @@ async function older(): Promise<void> {
 }
 
 function topNote(note: HTMLElement): void {
-  const { list } = texts;
-  const words = { idle: "", loading: list.loadingOlder, done: list.noOlder, full: list.fullOlder };
   const nearTop = !lines.list.following && lines.scroller.scrollTop < 400;
-  const text = nearTop ? words[session.olderState] : "";
-  note.hidden = text === "";
-  say(note, text);
+  tellOlder(note, session, nearTop, () => {
+    session.olderAgain();
+    void older();
+  });
 }
 
 function jump(from: number): void {

@@ -1,11 +1,13 @@
 /** Older matches: a search of the past through the relay, with its progress, beside the live log. */
 
+import type { Gap, HistoryPage } from "../client/index.js";
 import { button, byId, el, say } from "./dom.js";
 import { hueOf } from "./colours.js";
 import type { LogRecord } from "./model.js";
 import { plain } from "./ansi.js";
 import { finder, spans } from "./find.js";
 import { quoted } from "./query.js";
+import { rulerText } from "./rulers.js";
 import type { Session } from "./session.js";
 import type { Settings } from "./settings.js";
 import { texts } from "./texts.js";
@@ -21,13 +23,11 @@ export class Older {
   private readonly bar = el("progress", { class: "working", "aria-label": texts.older.starting });
   private readonly stop = button(texts.older.cancel, () => this.cancel(), { "data-testid": "older-cancel" });
   private readonly more = button(texts.older.more, () => void this.run(), { "data-testid": "older-more" });
-  private search: AsyncIterableIterator<{
-    records: readonly LogRecord[];
-    scannedTo: string | null;
-    done: boolean;
-  }> | null = null;
+  private search: AsyncIterableIterator<HistoryPage> | null = null;
   private wanted = "";
   private before: string | null = null;
+  private scannedTo: string | null = null;
+  private readonly shownAlready = new Set<string>(); // ids, and gaps; a search that goes on may bring some again
   private count = 0;
 
   constructor(
@@ -45,7 +45,8 @@ export class Older {
   open(wanted: string): void {
     this.cancel();
     this.wanted = wanted;
-    this.before = null;
+    this.before = this.scannedTo = null;
+    this.shownAlready.clear();
     this.count = 0;
     this.list.replaceChildren();
     const close = button("×", () => this.close(), {
@@ -85,29 +86,36 @@ export class Older {
     this.search = search;
     this.working(true);
     say(this.progress, texts.older.starting);
-    let brought = 0;
+    let last: HistoryPage | null = null;
     try {
       for await (const page of search) {
         if (this.search !== search) break;
-        brought += page.records.length;
-        this.show(page.records, page.scannedTo);
+        last = page;
+        this.show(page);
       }
-      const ended = this.search === search;
-      const whole = brought < LIMIT;
-      this.finish(
-        !ended ? texts.older.stopped(this.count) : whole ? texts.older.done(this.count) : null,
-        ended && whole,
-      );
+      if (this.search === search) this.finish(this.ended(last), last?.next == null);
+      else this.finish(texts.older.stopped(this.count), false);
     } catch (error) {
       this.finish(texts.older.failed(error instanceof Error ? error.message : String(error)), false);
     }
   }
 
-  private finish(sentence: string | null, whole: boolean): void {
+  /** How the search ended. */
+  private ended(last: HistoryPage | null): string {
+    const { older } = texts;
+    if (last?.reason === "outage") return older.outage(this.count, this.reached());
+    if (last?.reason === "retention") return older.kept(this.count);
+    if (last?.next == null) return older.done(this.count);
+    // As many as were wanted have come, unless the place to go on from is a time: there the relay's budget ended it.
+    const enough = this.shownAlready.has(last.next);
+    return (enough ? older.progress : older.limit)(this.count, this.reached());
+  }
+
+  private finish(sentence: string, whole: boolean): void {
     this.search = null;
     this.working(false);
     this.more.hidden = whole;
-    if (sentence !== null) say(this.progress, sentence);
+    say(this.progress, sentence);
   }
 
   private working(on: boolean): void {
@@ -116,16 +124,37 @@ export class Older {
     this.more.hidden = on;
   }
 
-  private show(records: readonly LogRecord[], scannedTo: string | null): void {
+  private show({ records, gaps, scannedTo, next }: HistoryPage): void {
     const expression = finder([this.wanted]);
     for (const record of records) {
+      if (!this.fresh(record.id)) continue;
       this.count += 1;
-      this.before = record.id;
       this.list.append(this.item(record, expression));
     }
-    const look = { ...this.settings(), clock: "full" as const, nanoseconds: false };
-    const to = scannedTo ? stamp(Date.parse(scannedTo), scannedTo, look, Date.now()) : "…";
-    say(this.progress, texts.older.progress(this.count, to));
+    for (const gap of gaps) if (this.fresh(JSON.stringify(gap))) this.list.append(this.gap(gap));
+    this.before = next ?? this.before;
+    this.scannedTo = scannedTo ?? this.scannedTo;
+    say(this.progress, texts.older.progress(this.count, this.reached()));
+  }
+
+  private fresh(key: string): boolean {
+    if (this.shownAlready.has(key)) return false;
+    this.shownAlready.add(key);
+    return true;
+  }
+
+  private get look(): Settings {
+    return { ...this.settings(), clock: "full", nanoseconds: false };
+  }
+
+  /** The time down to which all has been looked at. */
+  private reached(): string {
+    return this.scannedTo ? stamp(Date.parse(this.scannedTo), this.scannedTo, this.look, Date.now()) : "…";
+  }
+
+  private gap(gap: Gap): HTMLElement {
+    const notice = { kind: "gap", time: 0, data: { ...gap } };
+    return el("li", { class: "older-gap", "data-testid": "older-gap" }, rulerText(notice, this.look));
   }
 
   private item(record: LogRecord, expression: RegExp | null): HTMLElement {

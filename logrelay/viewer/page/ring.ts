@@ -123,6 +123,13 @@ export class Ring {
     return true;
   }
 
+  unshiftNotice(notice: Notice): boolean {
+    if (this.full) return false;
+    this.first -= 1;
+    this.writeNotice(this.first, notice);
+    return true;
+  }
+
   clear(): void {
     while (this.first < this.end) this.drop();
     this.names = new Names();

@@ -7,9 +7,12 @@ import {
   FilterError,
   LogStream,
   type Entry,
+  type Gap,
+  type HistoryPage,
   type StreamState,
   type CredentialSource,
 } from "../client/index.js";
+import { Above } from "./above.js";
 import { Groups } from "./groups.js";
 import type { LogRecord, RelayFilter } from "./model.js";
 import { matches, type AttributeTerm } from "./query.js";
@@ -42,6 +45,9 @@ export interface Place {
   after?: string;
 }
 
+/** Whether older records can be had: not asked for, on their way, none, no room for them, or not just now. */
+type Older = "idle" | "loading" | "done" | "full" | "stopped";
+
 export class Session {
   readonly groups: Groups;
   filter: RelayFilter;
@@ -50,13 +56,17 @@ export class Session {
   rate = 0;
   /** Milliseconds from the newest record's stamp until it was here, or null. */
   lag: number | null = null;
-  olderState: "idle" | "loading" | "done" | "full" = "idle";
+  olderState: Older = "idle";
+  /** Why the last look at what is older ended. */
+  olderReason: HistoryPage["reason"] = null;
   held = false;
   private stream: LogStream | null = null;
   private environmentId = "";
   private counted = 0;
   private clearedAt = 0;
   private connectedBefore = false;
+  private further: { before: string; above: string | null } | null = null; // where the last look back ended
+  private readonly above: Above;
   private deployments = new Map<string, Set<string>>();
   private round = 0;
 
@@ -69,6 +79,7 @@ export class Session {
   ) {
     this.filter = filter;
     this.groups = new Groups(ring);
+    this.above = new Above(ring, (record) => this.wanted(record));
     setInterval(() => {
       this.rate = this.counted;
       this.counted = 0;
@@ -156,10 +167,17 @@ export class Session {
       this.olderState = "full";
       return;
     }
-    const before = this.ring.oldestId();
+    const oldest = this.ring.oldestId();
+    // What was looked at isn't looked at again, unless lines have been let go since.
+    const before = this.further?.above === oldest ? this.further.before : oldest;
     if (before === null) return;
     this.olderState = "loading";
     this.olderState = await this.bring(this.stream, before, PAGE);
+  }
+
+  /** A look back that has stopped on its way may go on. */
+  olderAgain(): void {
+    if (this.olderState === "stopped") this.olderState = "idle";
   }
 
   /** Older records in which a text occurs, newest first. */
@@ -191,32 +209,29 @@ export class Session {
     return null;
   }
 
-  private async bring(stream: LogStream, before: string, limit: number): Promise<"idle" | "done" | "full"> {
+  private async bring(stream: LogStream, before: string, limit: number): Promise<Older> {
     const round = this.round;
     let brought = 0;
+    let last: HistoryPage | null = null;
     try {
       for await (const page of stream.history({ before, limit })) {
         if (round !== this.round) return "idle";
+        last = page;
         brought += page.records.length;
-        if (!this.putAbove(page.records)) return "full";
+        if (!this.putAbove(page.records, page.gaps)) return "full";
+        if (page.next !== null) this.further = { before: page.next, above: this.ring.oldestId() };
       }
     } catch {
       return round === this.round ? "done" : "idle"; // a relay without `history`, or a place that nobody knows
     }
-    return brought >= limit ? "idle" : "done";
+    this.olderReason = last?.reason ?? null;
+    if (!last || last.next === null) return "done";
+    return brought >= limit ? "idle" : "stopped";
   }
 
-  private putAbove(records: readonly LogRecord[]): boolean {
+  private putAbove(records: readonly LogRecord[], gaps: readonly Gap[] = []): boolean {
     const end = this.ring.first;
-    const known = new Set<string>();
-    for (let number = end; number < Math.min(this.ring.end, end + 500); number += 1)
-      known.add(this.ring.id(number));
-    let room = true;
-    for (const record of records) {
-      if (known.has(record.id) || !this.wanted(record)) continue;
-      room = this.ring.unshift(record);
-      if (!room) break;
-    }
+    const room = this.above.put(records, gaps);
     this.groups.addedAbove(end);
     if (this.ring.first < end) this.events.grownAbove();
     return room;
@@ -230,6 +245,8 @@ export class Session {
     this.ring.clear();
     this.groups.clear();
     this.deployments.clear();
+    this.above.clear();
+    this.further = this.olderReason = null;
     this.clearedAt = Date.now();
     this.olderState = "idle";
     this.events.cleared();

@@ -97,6 +97,9 @@ export const texts = {
     newerLabel: (lines: number): string => `${plural(lines, "new line", "new lines")}; go to the newest`,
     loadingOlder: "Loading older lines…",
     noOlder: "The beginning of what the relay has",
+    keptOlder: "The beginning: Railway keeps nothing older",
+    outageOlder: "Railway could not be asked for older lines",
+    limitOlder: "The relay asks Railway for no more just now",
     fullOlder: "The page holds as many lines as it can; narrow the filter to look further back",
     unfoldLines: (lines: number): string => `+${count(lines)}`,
     unfold: (lines: number): string => `Show ${plural(lines, "more line", "more lines")}`,
@@ -188,6 +191,11 @@ export const texts = {
     more: "Search further back",
     done: (matches: number): string =>
       `${plural(matches, "match", "matches")} in all that the relay can reach`,
+    kept: (matches: number): string => `${plural(matches, "match", "matches")} in all that Railway keeps`,
+    outage: (matches: number, time: string): string =>
+      `${plural(matches, "match", "matches")} back to ${time}; then Railway could not be asked`,
+    limit: (matches: number, time: string): string =>
+      `${plural(matches, "match", "matches")} back to ${time}; the relay asks Railway for no more just now`,
     stopped: (matches: number): string => `Stopped, ${plural(matches, "match", "matches")} so far`,
     failed: (reason: string): string => `The search failed: ${reason}`,
     none: "This relay can't search older lines",
