@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { LogStream, StreamEnded } from "../../logrelay/viewer/dist/client/logrelay-client.js";
-import { fakes, settled } from "./client_fakes.mjs";
+import { START, fakes, settled } from "./client_fakes.mjs";
 
 const { messages } = JSON.parse(
   readFileSync(new URL("../../logrelay/viewer/client/conformance.json", import.meta.url), "utf8"),
@@ -55,6 +55,18 @@ test("entries come once per frame, together and in order", async () => {
   around.drawFrame();
 
   assert.deepEqual(batches, [numbered(1, 5)]);
+  assert.equal(around.drawFrame(), 0);
+});
+
+test("one frame is asked for at a time, and none while nothing waits", async () => {
+  const { around, stream, bring } = await live();
+  const off = stream.on("entries", () => undefined);
+  bring(1, 3);
+  bring(4, 5);
+
+  assert.equal(around.drawFrame(), 1);
+  off();
+  stream.on("entries", () => undefined);
   assert.equal(around.drawFrame(), 0);
 });
 
@@ -217,6 +229,33 @@ test("the loop just ends when the stream is closed", async () => {
   assert.equal(around.clock.pending, 0);
 });
 
+test("what an iterator has been given and not taken still waits", async () => {
+  const { around, stream, bring, sent } = await live({ highWater: 5, lowWater: 1, batch: 4 });
+  const batches = stream.batches();
+  bring(1, 2);
+  await drawn(around);
+  assert.equal(stream.lastId, null); // nothing has been handed over for good
+  assert.equal(stream.state.lag.entries, 3);
+  bring(3, 4);
+  await drawn(around);
+
+  assert.deepEqual(sent(), ["pause"]);
+  assert.deepEqual(shown((await batches.next()).value), numbered(1, 2));
+});
+
+test("a close drops what waits, wherever it waits", async () => {
+  const { around, stream, bring } = await live({ batch: 2 });
+  const batches = stream.batches();
+  bring(1, 9);
+  around.drawFrame();
+
+  stream.close();
+
+  assert.deepEqual(await batches.next(), { value: undefined, done: true });
+  assert.equal(around.drawFrame(), 0);
+  assert.equal(stream.lastId, record(9).id);
+});
+
 test("nothing comes any more after a close in the middle of a batch", async () => {
   const { around, stream, bring } = await live();
   bring(1, 3);
@@ -306,6 +345,38 @@ test("ids are remembered long enough for the overlap, and not for ever", async (
   bring(1, 1);
 
   assert.equal(count, 120_001);
+});
+
+test("a past that is shown once more is shown whole, however long ago it came", async () => {
+  const { around, stream, bring } = await live({
+    delivery: "immediate",
+    highWater: 1_000_000,
+    batch: 1_000_000,
+  });
+  let count = 0;
+  stream.on("entries", (batch) => (count += shown(batch).length));
+  bring(1, 60_000);
+  const answered = stream.setFilter({}, { replay: 10_000 });
+  const filter = { services: [], search: "", severity: null };
+  const status = { type: "status", message: "filter", timestamp: "", data: { filter } };
+  around.socket.receive(JSON.stringify(status));
+  await answered;
+
+  bring(1, 60_000);
+
+  assert.equal(count, 120_000);
+});
+
+test("the time of the next attempt is told, and when it has come it isn't any more", async () => {
+  const { around, stream } = await live();
+  const data = { reconnectInSeconds: 3.5 };
+  around.socket.receive(JSON.stringify({ type: "status", message: "draining", timestamp: "", data }));
+  around.socket.end(1012);
+
+  assert.equal(stream.state.retryAt, START + 3500);
+  await around.clock.pass(3500);
+  assert.equal(stream.state.retryAt, null);
+  assert.equal(stream.state.phase, "reconnecting");
 });
 
 test("the state is the same object until something changes", async () => {

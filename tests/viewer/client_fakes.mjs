@@ -14,6 +14,10 @@ export class FakeClock {
   #count = 0;
 
   later(call, milliseconds) {
+    assert.ok(
+      milliseconds <= 2 ** 31 - 1,
+      `a timer that is told to wait for ${milliseconds} ms fires at once`,
+    );
     this.#count += 1;
     const number = this.#count;
     this.#timers.set(number, { at: this.now + milliseconds, call });

@@ -42,6 +42,11 @@ export class Delivery {
     return this.#undelivered + Math.max(0, ...[...this.#takers].map((taker) => taker.buffer.length));
   }
 
+  /** Whether everyone has taken what was handed over last. */
+  get taken(): boolean {
+    return [...this.#takers].every((taker) => taker.buffer.length === 0);
+  }
+
   get #undelivered(): number {
     return this.#waiting.length - this.#first;
   }
@@ -98,8 +103,8 @@ export class Delivery {
   /** Hands the next batch over; whether there is more for which there is room. */
   #flush(): boolean {
     const willing = this.owner.listening() || this.#takers.size > 0;
-    const hungry = [...this.#takers].every((taker) => taker.buffer.length === 0);
-    if (this.#undelivered === 0 || !willing || !hungry || this.surroundings.visibility.hidden) return false;
+    if (this.#undelivered === 0 || !willing || !this.taken || this.surroundings.visibility.hidden)
+      return false;
     const batch = this.#waiting.slice(this.#first, this.#first + this.limits.batch);
     this.#first += batch.length;
     if (this.#first === this.#waiting.length || this.#first > this.limits.highWater) {

@@ -46,13 +46,14 @@ export class LogStream implements AsyncIterable<Entry> {
   readonly #reader: Reader;
   readonly #unlisten: () => void;
   #handedOver: string | null; // the id of the last record
+  #taken: string | null; // and that of the last one of the batches before, which everyone has taken
   #left = false; // by `close()`
   #round = 0; // of connecting; whatever belongs to an earlier one is over
 
   /** Throws a TypeError for a base that is no address, and an Error where there is no WebSocket. */
   constructor(options: StreamOptions) {
     this.#options = options;
-    this.#handedOver = options.lastId ?? null;
+    this.#handedOver = this.#taken = options.lastId ?? null;
     this.#parts = this.#assembled(options);
     this.#reader = new Reader(this.#parts);
     this.#address({ token: null, ticket: null }); // throws now rather than later
@@ -89,9 +90,11 @@ export class LogStream implements AsyncIterable<Entry> {
     return this.#parts.board.state;
   }
 
-  /** The place after what was handed over, to go on from after a reload of the page; null as long as there is none. */
+  /** The place after the batches that were taken, to go on from after a reload of the page; null while there is none. */
   get lastId(): string | null {
-    return this.#parts.delivery.depth > 0 ? this.#handedOver : this.#parts.position.lastId;
+    const { delivery, position } = this.#parts;
+    if (delivery.depth === 0) return position.lastId;
+    return delivery.taken ? this.#handedOver : this.#taken;
   }
 
   /** Listens; returns what ends that. */
@@ -270,6 +273,7 @@ export class LogStream implements AsyncIterable<Entry> {
   }
 
   #handOver(entries: readonly Entry[]): void {
+    this.#taken = this.#handedOver;
     for (const entry of entries) if (entry.kind === "record") this.#handedOver = entry.record.id;
     this.#parts.board.emit("entries", entries);
     this.#parts.board.set({ lag: { ...this.state.lag, entries: this.#parts.delivery.depth } });
