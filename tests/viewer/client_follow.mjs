@@ -25,14 +25,9 @@ const shown = credentials && {
 };
 const stream = new LogStream({ ...options, ...shown, surroundings: { WebSocket: Told } });
 stream.on("state", ({ phase, close, upstream, filter, attempt }) => {
-  tell({
-    event: "state",
-    phase,
-    code: close?.code ?? null,
-    upstream: upstream?.state ?? null,
-    filter,
-    attempt,
-  });
+  const code = close?.code ?? null;
+  const tries = upstream?.attempt ?? null;
+  tell({ event: "state", phase, code, upstream: upstream?.state ?? null, tries, filter, attempt });
 });
 
 async function take() {

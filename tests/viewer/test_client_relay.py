@@ -70,6 +70,30 @@ async def test_nothing_is_missing_or_repeated_whichever_side_is_cut(stage: Scene
     assert wire.opened >= cuts + 1
 
 
+async def test_the_client_knows_which_try_the_relay_is_at_without_waiting_for_a_heartbeat(
+    stage: Scene, railway: StandIn
+) -> None:
+    _, port = await stage.relay(
+        LOGRELAY_HEARTBEAT_SECONDS="600",
+        LOGRELAY_BACKOFF_FIRST_SECONDS="2",  # give or take half
+        LOGRELAY_BACKOFF_LONGEST_SECONDS="2",
+    )
+    follower = await stage.follow(port, tail=0)
+    await connected(follower)
+    await railway.subscribed()
+    railway.faults.refuse_upgrade = (503, {}, "down")
+
+    await railway.faults.reset()
+    await follower.child.until_said(event="state", upstream="reconnecting", tries=1)
+    await follower.child.until_said(event="state", upstream="reconnecting", tries=2)
+    late = await stage.follow(port, tail=0)
+
+    await late.child.until_said(event="state", phase="live", upstream="reconnecting")
+    railway.faults.refuse_upgrade = None
+    await follower.child.until_said(event="notice", notice="live")
+    await whole(railway, follower, [])
+
+
 async def test_a_restart_of_the_relay_costs_nothing(stage: Scene, railway: StandIn) -> None:
     canary = Canary(railway.world.environment)
     relay, port = await stage.relay()
