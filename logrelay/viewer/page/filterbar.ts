@@ -98,11 +98,6 @@ export class FilterBar {
     this.now();
   }
 
-  setLevel(severity: Severity): void {
-    this.level.value = severity ?? "";
-    this.now();
-  }
-
   only(service: string): void {
     this.chosen = [service];
     this.now();

@@ -198,7 +198,6 @@ export const texts = {
       `${plural(matches, "match", "matches")} back to ${time}; the relay asks Railway for no more just now`,
     stopped: (matches: number): string => `Stopped, ${plural(matches, "match", "matches")} so far`,
     failed: (reason: string): string => `The search failed: ${reason}`,
-    none: "This relay can't search older lines",
   },
 
   histogram: {
