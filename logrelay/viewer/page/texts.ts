@@ -31,7 +31,6 @@ export const texts = {
     paused: "paused",
     gap: "lines are missing",
     closed: "ended",
-    away: "not connected",
     hints: {
       live: "The relay is connected to Railway, and lines are coming in.",
       quiet: "All connections stand; nobody has written a line for a while.",
