@@ -25,6 +25,8 @@ export declare class Delivery {
     constructor(surroundings: Surroundings, limits: DeliveryLimits, owner: DeliveryOwner);
     /** Entries that haven't been taken yet. */
     get depth(): number;
+    /** Whether everyone has taken what was handed over last. */
+    get taken(): boolean;
     push(entries: readonly Entry[]): void;
     /** Something has changed that may let entries go on: a new taker, or a page that is looked at again. */
     wake(): void;

@@ -41,10 +41,10 @@ var Wishes = class {
     return wish.command.replay ?? 0;
   }
   /** The relay has sent an error; whether it was the answer to a filter. */
-  refused(error) {
-    if (error.code !== "filter_invalid") return false;
+  refused(error2) {
+    if (error2.code !== "filter_invalid") return false;
     const wish = this.#asked.shift();
-    wish?.reject(new FilterError(error.code, error.message));
+    wish?.reject(new FilterError(error2.code, error2.message));
     return wish !== void 0;
   }
   /** The connection is gone, and with it the answers: what was asked for is asked for again. */
@@ -68,6 +68,7 @@ function command(filter, replay) {
 
 // client/history.ts
 var AT_ONCE = 2;
+var LIMIT = 500;
 var HistoryError = class extends Error {
   constructor(code, message) {
     super(message);
@@ -99,22 +100,16 @@ var Searches = class {
   /** The connection is gone, and with it the answers. */
   disconnected() {
     this.#open = false;
-    this.#waiting.unshift(...[...this.#running.values()].filter((search) => !search.left));
+    const unanswered = [...this.#running.values()].filter((search) => !search.left);
     this.#running.clear();
+    this.#waiting.unshift(...unanswered.filter((search) => !search.full()));
   }
   /** A `history` message has come. */
   answered(message) {
     const search = this.#running.get(message.request);
     if (search === void 0) return;
     if (message.done) this.#running.delete(message.request);
-    search.bring({
-      records: message.data,
-      scannedTo: message.scannedTo,
-      gaps: message.gaps ?? [],
-      done: message.done,
-      reason: message.reason ?? null,
-      next: message.next ?? null
-    });
+    search.bring(message);
     this.#ask();
   }
   /** An error that names its request. */
@@ -164,21 +159,28 @@ var Search = class {
   [Symbol.asyncIterator]() {
     return this;
   }
-  bring(page) {
+  bring(message) {
     if (this.left) return;
-    const before = page.next ?? page.records.at(-1)?.id ?? page.scannedTo;
-    const limit = this.wish.limit;
-    this.wish = {
-      ...this.wish,
-      ...before === null ? {} : { before },
-      ...limit === void 0 ? {} : { limit: Math.max(1, limit - page.records.length) }
-    };
-    this.#pages.push(page);
-    this.#done = page.done;
+    const { data: records, scannedTo, gaps = [], done, reason = null } = message;
+    const before = message.next ?? records.at(-1)?.id ?? scannedTo ?? this.wish.before ?? null;
+    const limit = (this.wish.limit ?? LIMIT) - records.length;
+    this.wish = { ...this.wish, limit, ...before === null ? {} : { before } };
+    const next = done ? message.next ?? null : before;
+    this.#pages.push({ records, scannedTo, gaps, done, reason, next });
+    this.#done = done;
     this.#settle();
   }
-  fail(error) {
-    this.#error = error;
+  /** The connection is gone: whether all that was wanted had come, and only the last word was missing. */
+  full() {
+    const { before = null, limit = LIMIT } = this.wish;
+    if (limit > 0) return false;
+    this.#pages.push({ records: [], scannedTo: null, gaps: [], done: true, reason: "limit", next: before });
+    this.#done = true;
+    this.#settle();
+    return true;
+  }
+  fail(error2) {
+    this.#error = error2;
     this.#settle();
   }
   next() {
@@ -277,8 +279,8 @@ var Board = class {
     for (const listener of [...this.#listeners[name]]) {
       try {
         listener(event);
-      } catch (error) {
-        report(error);
+      } catch (error2) {
+        report(error2);
       }
     }
   }
@@ -295,12 +297,24 @@ var Board = class {
     this.emit("state", this.#state);
   }
 };
-function report(error) {
-  if (typeof reportError === "function") reportError(error);
+function report(error2) {
+  if (typeof reportError === "function") reportError(error2);
   else
     queueMicrotask(() => {
-      throw error;
+      throw error2;
     });
+}
+
+// client/delays.ts
+var LONGEST = 2 ** 31 - 1;
+var SOON = { first: 500, longest: 3e4 };
+var LATER = { first: 3e4, longest: 3e5 };
+function pause(kind, attempt, random) {
+  const { first, longest } = kind === "later" ? LATER : SOON;
+  return Math.min(longest, first * 2 ** Math.min(attempt, 30)) * (0.5 + random);
+}
+function atLeast(delay, retryAfter, random) {
+  return retryAfter === void 0 ? delay : Math.max(delay, retryAfter * 1e3 * (1 + random / 2));
 }
 
 // client/connection.ts
@@ -338,7 +352,7 @@ var Connection = class {
   #sentAt = [];
   /** Silence is measured against the relay's own heartbeats where those come more rarely than usual. */
   expectHeartbeats(seconds) {
-    this.#quiet = Math.max(QUIET, seconds * SECOND * HEARTBEATS);
+    this.#quiet = Math.min(LONGEST, Math.max(QUIET, seconds * SECOND * HEARTBEATS || 0));
   }
   /** Sends a message, in order, later if there were many just now; unless the connection ends before. */
   send(message) {
@@ -437,6 +451,10 @@ var Delivery = class {
   get depth() {
     return this.#undelivered + Math.max(0, ...[...this.#takers].map((taker) => taker.buffer.length));
   }
+  /** Whether everyone has taken what was handed over last. */
+  get taken() {
+    return [...this.#takers].every((taker) => taker.buffer.length === 0);
+  }
   get #undelivered() {
     return this.#waiting.length - this.#first;
   }
@@ -459,9 +477,9 @@ var Delivery = class {
     });
   }
   /** No more will come; takers get what waits, and then the end, which is an error if one is given. */
-  end(error) {
+  end(error2) {
     this.#ended = true;
-    this.#error = error;
+    this.#error = error2;
     for (const taker of this.#takers) taker.settle();
   }
   /** Nobody wants what waits any more. */
@@ -487,8 +505,8 @@ var Delivery = class {
   /** Hands the next batch over; whether there is more for which there is room. */
   #flush() {
     const willing = this.owner.listening() || this.#takers.size > 0;
-    const hungry = [...this.#takers].every((taker) => taker.buffer.length === 0);
-    if (this.#undelivered === 0 || !willing || !hungry || this.surroundings.visibility.hidden) return false;
+    if (this.#undelivered === 0 || !willing || !this.taken || this.surroundings.visibility.hidden)
+      return false;
     const batch = this.#waiting.slice(this.#first, this.#first + this.limits.batch);
     this.#first += batch.length;
     if (this.#first === this.#waiting.length || this.#first > this.limits.highWater) {
@@ -605,14 +623,14 @@ var SENTENCES = /* @__PURE__ */ new Map([
   [4429, "there are too many connections"],
   [4502, "Railway refuses the relay"]
 ]);
-function returning(code, error) {
+function returning(code, error2) {
   const known = RETURNS.get(code);
   if (known !== void 0) return known;
   const foreign = code >= 4e3 && !SENTENCES.has(code);
-  return foreign && error?.retryable === false ? "stop" : "soon";
+  return foreign && error2?.retryable === false ? "stop" : "soon";
 }
-function sentence(code, reason, error) {
-  return error?.message || reason || SENTENCES.get(code) || `the connection was closed with code ${code}`;
+function sentence(code, reason, error2) {
+  return error2?.message || reason || SENTENCES.get(code) || `the connection was closed with code ${code}`;
 }
 
 // client/hold.ts
@@ -669,7 +687,6 @@ var Hold = class {
 };
 
 // client/pass.ts
-var LONGEST = 2 ** 31 - 1;
 var LEAD = 60;
 var Pass = class {
   // a renewal that was asked for in an earlier one is of no use any more
@@ -774,41 +791,61 @@ var Position = class {
 };
 
 // client/incoming.ts
-var STATUSES = /* @__PURE__ */ new Set([
-  "connecting",
-  "connected",
-  "reconnecting",
-  "live",
-  "gap",
-  "lost",
-  "filter",
-  "paused",
-  "resumed",
-  "draining",
-  "authenticated"
-]);
+var STATUSES = {
+  connecting: () => true,
+  connected: (data) => ["filter", "limits", "upstream"].every((part) => isObject(data[part])) && Array.isArray(data["services"]),
+  reconnecting: () => true,
+  live: () => true,
+  gap: () => true,
+  lost: () => true,
+  filter: (data) => isObject(data["filter"]),
+  paused: () => true,
+  resumed: () => true,
+  draining: (data) => isTime(data["reconnectInSeconds"]),
+  authenticated: () => true
+};
 function incoming(body) {
-  switch (body["type"]) {
-    case "log":
-      return { is: "records", records: [body["data"]].filter(isRecord) };
-    case "logs":
-      return { is: "records", records: Array.isArray(body["data"]) ? body["data"].filter(isRecord) : [] };
-    case "status":
-      if (!STATUSES.has(body["message"]) || !isObject(body["data"])) break;
-      return { is: "status", status: body };
-    case "heartbeat":
-      if (!isObject(body["data"])) break;
-      return { is: "heartbeat", heartbeat: body };
-    case "error":
-      return { is: "error", error: body };
-    case "history":
-      if (!Array.isArray(body["data"])) break;
-      return { is: "history", history: body };
+  const { type, data } = body;
+  if (type === "log") return { is: "records", records: [data].filter(isRecord) };
+  if (type === "logs") return { is: "records", records: Array.isArray(data) ? data.filter(isRecord) : [] };
+  if (type === "status" && isStatus(body)) return { is: "status", status: body };
+  if (type === "heartbeat" && isHeartbeat(body)) return { is: "heartbeat", heartbeat: body };
+  if (type === "error") return { is: "error", error: error(body) };
+  if (type === "history" && isHistory(body)) {
+    return { is: "history", history: { ...body, data: body.data.filter(isRecord) } };
   }
   return { is: "unknown" };
 }
+function error(body) {
+  const { code, message, retryable, retryAfter, ...rest } = body;
+  return {
+    ...rest,
+    code: typeof code === "string" ? code : "internal",
+    message: typeof message === "string" ? message : "",
+    retryable: retryable !== false,
+    ...isTime(retryAfter) ? { retryAfter } : {}
+  };
+}
+function isStatus(body) {
+  const { message, data, timestamp } = body;
+  if (typeof message !== "string" || typeof timestamp !== "string" || !isObject(data)) return false;
+  return Object.hasOwn(STATUSES, message) && STATUSES[message](data);
+}
+function isHeartbeat(body) {
+  const { data } = body;
+  return isObject(data) && isObject(data["upstream"]) && isId(data["lastId"] ?? null);
+}
+function isHistory(body) {
+  return Array.isArray(body["data"]) && "request" in body;
+}
 function isObject(value) {
-  return typeof value === "object" && value !== null;
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+function isId(value) {
+  return value === null || typeof value === "string";
+}
+function isTime(value) {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0;
 }
 function isRecord(value) {
   return isObject(value) && typeof value["id"] === "string";
@@ -900,13 +937,16 @@ var Reader = class {
     this.#parts.retries.succeeded();
     if (this.#parts.board.state.attempt !== 0) this.#parts.board.set({ attempt: 0 });
   }
-  #refused(error) {
-    if ("request" in error) this.#parts.searches.refused(error);
-    else if (this.#parts.wishes.refused(error)) this.sendWish();
-    this.#parts.board.emit("error", error);
+  #refused(error2) {
+    if ("request" in error2) this.#parts.searches.refused(error2);
+    else if (this.#parts.wishes.refused(error2)) this.sendWish();
+    this.#parts.board.emit("error", error2);
   }
   #status(status) {
     switch (status.message) {
+      case "connecting":
+        this.#parts.board.set({ upstream: status.data.upstream ?? null });
+        break;
       case "connected":
         this.#connected(status);
         break;
@@ -1012,19 +1052,7 @@ function behind(lastLogAt, lastId) {
   return Math.max(0, milliseconds || 0);
 }
 
-// client/delays.ts
-var SOON = { first: 500, longest: 3e4 };
-var LATER = { first: 3e4, longest: 3e5 };
-function pause(kind, attempt, random) {
-  const { first, longest } = kind === "later" ? LATER : SOON;
-  return Math.min(longest, first * 2 ** Math.min(attempt, 30)) * (0.5 + random);
-}
-function atLeast(delay, retryAfter, random) {
-  return retryAfter === void 0 ? delay : Math.max(delay, retryAfter * 1e3 * (1 + random / 2));
-}
-
 // client/retries.ts
-var LONGEST2 = 2 ** 31 - 1;
 var Retries = class {
   // whether nothing but our own caution keeps us from connecting now
   constructor(surroundings2, connect) {
@@ -1051,8 +1079,8 @@ var Retries = class {
     this.#draining = seconds;
   }
   /** Plans the next attempt; its time in milliseconds since 1970. */
-  plan(how, error) {
-    const delay = Math.min(LONGEST2, this.#delay(how, error));
+  plan(how, error2) {
+    const delay = Math.min(LONGEST, this.#delay(how, error2));
     this.attempt += 1;
     this.#laters += how === "later" ? 1 : 0;
     this.cancel();
@@ -1071,15 +1099,15 @@ var Retries = class {
     this.cancel();
     this.connect();
   }
-  #delay(how, error) {
+  #delay(how, error2) {
     const random = this.surroundings.random();
     const draining = this.#draining;
     this.#draining = null;
-    this.#hasty = draining === null && how === "soon" && error?.retryAfter === void 0;
+    this.#hasty = draining === null && how === "soon" && error2?.retryAfter === void 0;
     if (draining !== null && how === "soon") return draining * 1e3;
     if (how === "renew" && this.attempt === 0) return 0;
     const attempt = how === "later" ? this.#laters : this.attempt;
-    return atLeast(pause(how, attempt, random), error?.retryAfter, random);
+    return atLeast(pause(how, attempt, random), error2?.retryAfter, random);
   }
 };
 
@@ -1101,7 +1129,11 @@ var visibility = {
   listen(changed) {
     if (typeof document === "undefined") return () => void 0;
     document.addEventListener("visibilitychange", changed);
-    return () => document.removeEventListener("visibilitychange", changed);
+    addEventListener("online", changed);
+    return () => {
+      document.removeEventListener("visibilitychange", changed);
+      removeEventListener("online", changed);
+    };
   }
 };
 function surroundings(given = {}) {
@@ -1133,12 +1165,16 @@ var LogStream = class {
   #unlisten;
   #handedOver;
   // the id of the last record
+  #taken;
+  // and that of the last one of the batches before, which everyone has taken
+  #left = false;
+  // by `close()`
   #round = 0;
   // of connecting; whatever belongs to an earlier one is over
   /** Throws a TypeError for a base that is no address, and an Error where there is no WebSocket. */
   constructor(options) {
     this.#options = options;
-    this.#handedOver = options.lastId ?? null;
+    this.#handedOver = this.#taken = options.lastId ?? null;
     this.#parts = this.#assembled(options);
     this.#reader = new Reader(this.#parts);
     this.#address({ token: null, ticket: null });
@@ -1171,9 +1207,11 @@ var LogStream = class {
   get state() {
     return this.#parts.board.state;
   }
-  /** The place after what was handed over, to go on from after a reload of the page; null as long as there is none. */
+  /** The place after the batches that were taken, to go on from after a reload of the page; null while there is none. */
   get lastId() {
-    return this.#parts.delivery.depth > 0 ? this.#handedOver : this.#parts.position.lastId;
+    const { delivery, position } = this.#parts;
+    if (delivery.depth === 0) return position.lastId;
+    return delivery.taken ? this.#handedOver : this.#taken;
   }
   /** Listens; returns what ends that. */
   on(name, listener) {
@@ -1183,7 +1221,12 @@ var LogStream = class {
   }
   /** Entries one by one. Throws StreamEnded after the last when the relay ended the stream for good. */
   async *[Symbol.asyncIterator]() {
-    for await (const batch of this.batches()) yield* batch;
+    for await (const batch of this.batches()) {
+      for (const entry of batch) {
+        if (this.#left) return;
+        yield entry;
+      }
+    }
   }
   /** Entries as they are handed over. Throws like the iterator over single ones. */
   batches() {
@@ -1224,6 +1267,7 @@ var LogStream = class {
   }
   /** Ends the stream; what waits is dropped. */
   close() {
+    this.#left = true;
     this.#stop({ code: 1e3, message: "closed", error: null }, null);
   }
   // -- connecting ------------------------------------------------------------------------------------------
@@ -1278,16 +1322,16 @@ var LogStream = class {
     });
   }
   #ended(code, reason) {
-    const error = this.#reader.error;
-    const ending = { code, message: sentence(code, reason, error), error };
-    const how = returning(code, error);
+    const error2 = this.#reader.error;
+    const ending = { code, message: sentence(code, reason, error2), error: error2 };
+    const how = returning(code, error2);
     const served = this.#reader.left();
     if (how === "renew") this.#parts.pass.refused();
     if (how === "stop" || how === "renew" && !this.#parts.pass.renewable) {
       this.#stopFor(ending);
       return;
     }
-    const retryAt = this.#parts.retries.plan(how, error);
+    const retryAt = this.#parts.retries.plan(how, error2);
     if (served) this.#reader.push([this.#disconnected(ending, retryAt)]);
     const phase = this.state.phase === "connecting" ? "connecting" : "reconnecting";
     this.#parts.board.set({
@@ -1302,7 +1346,7 @@ var LogStream = class {
   #stopFor(ending) {
     this.#stop(ending, new StreamEnded(ending));
   }
-  #stop(ending, error) {
+  #stop(ending, error2) {
     if (this.state.phase === "closed") return;
     this.#round += 1;
     this.#reader.connection?.drop();
@@ -1311,11 +1355,11 @@ var LogStream = class {
     this.#unlisten();
     this.#parts.wishes.closed();
     this.#parts.searches.closed();
-    if (error === null) {
+    if (error2 === null) {
       this.#parts.delivery.discard();
     } else {
       this.#reader.push([this.#disconnected(ending, null)]);
-      this.#parts.delivery.end(error);
+      this.#parts.delivery.end(error2);
     }
     this.#parts.board.set({ phase: "closed", connected: false, close: ending, retryAt: null });
   }
@@ -1326,6 +1370,7 @@ var LogStream = class {
     this.#parts.retries.hurry();
   }
   #handOver(entries) {
+    this.#taken = this.#handedOver;
     for (const entry of entries) if (entry.kind === "record") this.#handedOver = entry.record.id;
     this.#parts.board.emit("entries", entries);
     this.#parts.board.set({ lag: { ...this.state.lag, entries: this.#parts.delivery.depth } });

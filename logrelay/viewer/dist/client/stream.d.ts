@@ -17,7 +17,7 @@ export declare class LogStream implements AsyncIterable<Entry> {
     constructor(options: StreamOptions);
     /** A snapshot; the same object until something changes. */
     get state(): StreamState;
-    /** The place after what was handed over, to go on from after a reload of the page; null as long as there is none. */
+    /** The place after the batches that were taken, to go on from after a reload of the page; null while there is none. */
     get lastId(): string | null;
     /** Listens; returns what ends that. */
     on<Name extends keyof StreamEvents>(name: Name, listener: (event: StreamEvents[Name]) => void): () => void;

@@ -1,21 +1,20 @@
-/** As much of a WebSocket as is used; the browser's has it, and so has npm's `ws`. */
+/**
+ * As much of a WebSocket as is used; the browser's has it, and so has npm's `ws`. Each has types of its own for events,
+ * to which only what takes `never` is open: messages have `data`, closes `code` and `reason`.
+ */
 export interface SocketLike {
     onopen: ((event: never) => void) | null;
-    onmessage: ((event: {
-        data: unknown;
-    }) => void) | null;
-    onclose: ((event: {
-        code: number;
-        reason: string;
-    }) => void) | null;
+    onmessage: ((event: never) => void) | null;
+    onclose: ((event: never) => void) | null;
     onerror: ((event: never) => void) | null;
     send(text: string): void;
     close(code?: number): void;
 }
 export type SocketConstructor = new (url: string, protocols?: string[]) => SocketLike;
-/** Whether the page is being looked at. `listen` returns what ends the listening. */
+/** Whether the page is being looked at. */
 export interface Visibility {
     readonly hidden: boolean;
+    /** Calls back when that changes, or the network is there again; returns what ends the listening. */
     listen(changed: () => void): () => void;
 }
 export interface Surroundings {

@@ -24,7 +24,8 @@ export type StatusMessage = {
     message: "connecting";
     timestamp: Timestamp;
     data: {
-        [k: string]: unknown;
+        environmentId?: string;
+        upstream?: Upstream;
     };
 } | {
     type: "status";
@@ -194,6 +195,9 @@ export interface Lost {
 export interface Place {
     lastId: OptionalRecordId;
 }
+/**
+ * Comes every `heartbeatSeconds` of the connection. To viewers that are up to date also when the relay plans a try to reach Railway that is a second away or more.
+ */
 export interface HeartbeatMessage {
     type: "heartbeat";
     timestamp: Timestamp;
