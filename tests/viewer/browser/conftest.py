@@ -38,3 +38,11 @@ async def shop(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> 
         windows = Windows(browser, f"http://127.0.0.1:{port}")
         yield Shop(railway, scene, windows)
         await windows.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def windows(browser: "Browser") -> AsyncIterator[Windows]:
+    """Windows on servers that the test names; at its end, nothing may have gone wrong in any of them."""
+    windows = Windows(browser, "")
+    yield windows
+    await windows.close()
