@@ -150,3 +150,16 @@ test("a line of a megabyte of escapes takes no time that anybody would notice", 
 
   assert.ok(performance.now() - start < 5000);
 });
+
+test("a return is a line's end only where nothing but colours follows it on the line", () => {
+  assert.equal(plain("a\r\nb\x1b[31m\r\x1b[0m\n"), "a\nb\n");
+  for (const text of ["abc\r\x1b[31mXYZ", "abc\rXYZ"]) {
+    assert.equal(plain(text), "abc␍XYZ");
+    assert.equal(
+      pieces(text)
+        .map((piece) => piece.text)
+        .join(""),
+      "abc␍XYZ",
+    );
+  }
+});

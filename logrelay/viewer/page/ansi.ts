@@ -40,6 +40,9 @@ const palette = new Anser();
 const ESCAPES =
   // eslint-disable-next-line no-control-regex
   /\x1b\[([0-9;:]{0,64})m|\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]|\x1b\][^\x07\x1b\n]{0,2048}(?:\x07|\x1b\\)|\x1b[()][0-9A-B]|\x1b[=>78cDEHM]/g;
+// A line's end as Windows writes it, also where colours are put back in between.
+// eslint-disable-next-line no-control-regex
+const RETURNS = /\r(?=(?:\x1b\[[0-9;:]{0,64}m)*(?:\n|$))/g;
 const HOSTILE =
   // eslint-disable-next-line no-control-regex
   /[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/gu;
@@ -54,12 +57,13 @@ export function simple(text: string): boolean {
 
 /** The text without its escape sequences, hostile characters made visible. */
 export function plain(text: string): string {
-  return simple(text) ? text : visible(text.replace(ESCAPES, ""));
+  return simple(text) ? text : visible(text.replace(RETURNS, "").replace(ESCAPES, ""));
 }
 
 /** A line as pieces of one style each. Pieces without text are left out. */
-export function pieces(text: string): Piece[] {
-  if (simple(text)) return text ? [{ text, style: null }] : [];
+export function pieces(whole: string): Piece[] {
+  if (simple(whole)) return whole ? [{ text: whole, style: null }] : [];
+  const text = whole.replace(RETURNS, "");
   const found: Piece[] = [];
   const anser = new Anser();
   let style: Style | null = null;
@@ -77,7 +81,7 @@ export function pieces(text: string): Piece[] {
 }
 
 function visible(text: string): string {
-  return text.replace(/\r(?=\n|$)/g, "").replace(HOSTILE, shown);
+  return text.replace(HOSTILE, shown);
 }
 
 function shown(character: string): string {

@@ -67,7 +67,11 @@ export class Drawer {
     return el(
       "div",
       { class: "drawer-bar" },
-      el("h2", { class: `drawer-title level-${level}` }, `${texts.list.severities[level]} ${entry.service}`),
+      el(
+        "h2",
+        { class: `drawer-title level-${level}` },
+        `${texts.list.severities[level]} ${plain(entry.service)}`,
+      ),
       el("span", { class: "grow" }),
       button("↑", () => actions.step(-1), {
         "aria-label": drawer.previous,
@@ -100,7 +104,7 @@ export class Drawer {
       tabindex: 0,
     });
     appendText(text, entry.message, look);
-    if (entry.message === "") text.append(el("i", { class: "quiet" }, texts.list.empty));
+    if (text.textContent === "") text.append(el("i", { class: "quiet" }, texts.list.empty));
     return text;
   }
 
@@ -115,7 +119,7 @@ export class Drawer {
     add(fields.time, stamp(entry.time, entry.id, full, look.now));
     if (look.settings.zone !== "UTC") add(fields.utc, entry.id.slice(0, 30));
     add(fields.severity, entry.severity ?? texts.list.noSeverity);
-    const service = button(entry.service || "–", () => this.actions.only(entry.service), {
+    const service = button(plain(entry.service) || "–", () => this.actions.only(entry.service), {
       class: `service hue-${hueOf(entry.service)}`,
       title: texts.bar.only(entry.service),
     });

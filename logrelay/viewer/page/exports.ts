@@ -50,8 +50,8 @@ export function timestampOf(entry: Entry): string {
 /** One line of text for a record, without colours. */
 export function lineOf(entry: Entry): string {
   const level = (entry.severity ?? "-").toUpperCase().padEnd(5);
-  const attributes = entry.attributes ? `  ${entry.attributes}` : "";
-  return `${timestampOf(entry)} ${entry.service || "-"} ${level} ${plain(entry.message)}${attributes}`;
+  const attributes = entry.attributes ? `  ${plain(entry.attributes)}` : "";
+  return `${timestampOf(entry)} ${plain(entry.service) || "-"} ${level} ${plain(entry.message)}${attributes}`;
 }
 
 /** A file in pieces, because one string of a hundred thousand lines is more than a Blob needs. */
@@ -83,9 +83,9 @@ function csvRow(entry: Entry): string {
   return `${cells.map(cell).join(",")}\r\n`;
 }
 
-/** A cell that no spreadsheet takes for a formula. */
+/** A cell that no spreadsheet takes for a formula; some take wide signs for the usual ones. */
 function cell(value: string | null): string {
   const text = value ?? "";
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const safe = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
 }

@@ -180,7 +180,7 @@ export class Older {
     line.append(
       el("span", { class: "time" }, time),
       " ",
-      el("span", { class: `service hue-${hueOf(service)}` }, service),
+      el("span", { class: `service hue-${hueOf(service)}` }, plain(service)),
       " ",
       message,
     );

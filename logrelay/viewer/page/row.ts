@@ -67,7 +67,7 @@ export function fill(row: Row, entry: Entry, look: Look): void {
   row.root.dataset["id"] = entry.id;
   say(row.time, stamp(entry.time, entry.id, look.settings, look.now));
   say(row.level, texts.list.severities[severity]);
-  say(row.service, entry.service);
+  say(row.service, plain(entry.service));
   row.service.className = `service hue-${hueOf(entry.service)}`;
   fillMarks(row.marks, entry);
   fillFold(row, look);
@@ -123,8 +123,9 @@ function fillMessage(host: HTMLElement, entry: Entry, look: Look): void {
     return;
   }
   const parts = document.createDocumentFragment();
-  if (text === "") parts.append(el("i", { class: "quiet" }, texts.list.empty));
-  else appendText(parts, text, look);
+  appendText(parts, text, look);
+  // Escapes alone show as nothing, too.
+  if (parts.textContent === "") parts.append(el("i", { class: "quiet" }, texts.list.empty));
   if (cut)
     parts.append(
       "… ",
