@@ -38,7 +38,7 @@ REPLAYED = 200  # lines that a change of the filter brings
 OLDER = 50  # that a search of the past finds
 TICK = 0.005  # seconds between two looks at the clock
 
-_BLANK = """<!doctype html><title>blank</title><script>
+_BLANK = """<!doctype html><title>blank</title><link rel="icon" href="data:,"><script>
 window.lines = 0;
 const socket = new WebSocket(`ws://${location.host}/api/environments/x/logs/stream`);
 socket.onmessage = (event) => {
@@ -46,7 +46,7 @@ socket.onmessage = (event) => {
   if (body.type === "logs") lines += body.data.length;
 };
 </script>"""
-_NAIVE = """<!doctype html><title>naive</title><style>
+_NAIVE = """<!doctype html><title>naive</title><link rel="icon" href="data:,"><style>
 body { margin: 0; font: 12px/18px monospace } #list { height: 100vh; overflow: auto } #list div { white-space: pre }
 </style><div id="list"></div><script>
 window.lines = 0;
