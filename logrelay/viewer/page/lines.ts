@@ -18,6 +18,14 @@ const META = { wide: 250, narrow: 20 }; // pixels of a row that its message has 
 const REACH = 5000; // entries behind a line among which those that are folded under it lie
 const PAD = 2; // pixels above and below a line's text together
 
+/** What the heights of all lines have in common, in pixels and letters. */
+interface Space {
+  meta: number;
+  pad: number;
+  columns: number;
+  line: number;
+}
+
 export interface LinesEvents {
   open(number: number): void;
   service(anchor: HTMLElement, service: string): void;
@@ -38,6 +46,8 @@ export class Lines {
   private ground: Rgb = [0, 0, 0];
   private letter = 7.2; // pixels of a letter of the lines' font
   private line = 18; // pixels of a line of text
+  private space: Space | null = null;
+  private shape = ""; // all that lines' heights depend on, as a text
   private narrow = matchMedia("(max-width: 640px)");
   private touch = matchMedia("(pointer: coarse)");
 
@@ -47,6 +57,8 @@ export class Lines {
     private readonly events: LinesEvents,
   ) {
     const ring = session.ring;
+    // Before the list's own, which then asks for all heights.
+    new ResizeObserver(() => (this.space = null)).observe(this.scroller);
     this.list = new List(
       ring,
       this.scroller,
@@ -76,7 +88,32 @@ export class Lines {
     context.font = `${style.getPropertyValue("--lines-size").trim()} ${getComputedStyle(this.scroller).fontFamily}`;
     this.letter = context.measureText("0".repeat(50)).width / 50 || 7.2;
     this.scroller.classList.toggle("wrapped", this.settings.wrap);
+    this.space = null;
+    const { wrap, grouped, dense, clock, nanoseconds } = this.settings;
+    const shape = [
+      wrap,
+      grouped,
+      dense,
+      wrap && clock,
+      wrap && nanoseconds,
+      ...Object.values(this.room()),
+    ].join();
+    if (shape === this.shape) return this.list.refresh();
+    this.shape = shape;
     this.list.relaid();
+  }
+
+  /** What a line's height is made of; asked of the browser once, and not for each of a hundred thousand lines. */
+  private room(): Space {
+    if (this.space) return this.space;
+    const narrow = this.narrow.matches;
+    const width = this.scroller.clientWidth - (narrow ? META.narrow : META.wide);
+    return (this.space = {
+      meta: narrow ? this.line : 0, // on a phone the message has a line of its own
+      pad: PAD + (this.settings.dense && !this.touch.matches ? 0 : 6),
+      columns: Math.max(10, Math.floor(width / this.letter)),
+      line: this.line,
+    });
   }
 
   filtered(search: string): void {
@@ -203,29 +240,14 @@ export class Lines {
   private height(number: number): number {
     const { ring, groups } = this.session;
     const { settings } = this;
-    const line = this.line;
-    const pad = PAD + (settings.dense && !this.touch.matches ? 0 : 6);
+    const { meta, pad, line, columns } = this.room();
     if (ring.isNotice(number)) return line + 10;
     const head = settings.grouped ? groups.head(number) : null;
     if (head !== null && !groups.unfolded.has(head)) return 0;
-    const meta = this.narrow.matches ? line : 0; // on a phone the message has a line of its own
     const message = ring.message(number);
     const unfolded = groups.unfolded.has(number);
-    if (settings.wrap) return meta + pad + line * this.wrapped(message, unfolded || !settings.grouped);
+    if (settings.wrap) return meta + pad + line * wrapped(message, unfolded || !settings.grouped, columns);
     return meta + pad + line * (unfolded ? linesOf(message) : 1);
-  }
-
-  /** About how many lines a message takes; the browser says how many when it is drawn. */
-  private wrapped(message: string, whole: boolean): number {
-    const width = this.scroller.clientWidth - (this.narrow.matches ? META.narrow : META.wide);
-    const columns = Math.max(10, Math.floor(width / this.letter));
-    const end = message.indexOf("\n");
-    if (end < 0 || !whole)
-      return Math.max(1, Math.ceil(Math.min(end < 0 ? message.length : end, CUT) / columns));
-    let count = 0;
-    for (const part of message.slice(0, CUT).split("\n"))
-      count += Math.max(1, Math.ceil(part.length / columns));
-    return count;
   }
 
   // -- clicks ------------------------------------------------------------------------------------------------
@@ -249,4 +271,15 @@ export class Lines {
     if (!selection || selection.isCollapsed || !this.scroller.contains(selection.anchorNode)) return;
     this.list.follow(false);
   }
+}
+
+/** About how many lines a message takes; the browser says how many when it is drawn. */
+function wrapped(message: string, whole: boolean, columns: number): number {
+  const end = message.indexOf("\n");
+  if (end < 0 || !whole)
+    return Math.max(1, Math.ceil(Math.min(end < 0 ? message.length : end, CUT) / columns));
+  let count = 0;
+  for (const part of message.slice(0, CUT).split("\n"))
+    count += Math.max(1, Math.ceil(part.length / columns));
+  return count;
 }

@@ -53,8 +53,12 @@ export class List {
     this.end = ring.end;
     this.viewHeight = scroller.clientHeight;
     scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    let width = scroller.clientWidth;
     new ResizeObserver(() => {
       this.viewHeight = scroller.clientHeight;
+      // How tall lines are depends on how wide they are, and on nothing else of a window.
+      if (scroller.clientWidth === width) return this.draw();
+      width = scroller.clientWidth;
       this.relaid();
     }).observe(scroller);
   }
@@ -105,9 +109,7 @@ export class List {
     const top = this.scroller.scrollTop - this.blank;
     const anchor = this.heights.at(this.first, this.end, top);
     const offset = top - this.heights.before(this.first, anchor);
-    this.heights.clear();
-    for (let number = this.first; number < this.end; number += 1)
-      this.heights.set(number, this.height(number));
+    this.heights.fill(this.first, this.end, this.height);
     if (!this.following && this.end > this.first) {
       this.blank = 0;
       this.stretch();

@@ -200,3 +200,20 @@ test("however far apart lines are, there are no more bars than asked for", () =>
 
   assert.ok(bucketsOf(ring, 100)!.count <= 101);
 });
+
+test("heights that are filled all at once are those that are set one by one, across the ring's seam too", () => {
+  const height = (number: number): number => (number % 7) * 18;
+  const [filled, set] = [new Heights(), new Heights()];
+  const first = 131_072 - 50;
+  const end = first + 120;
+
+  filled.set(3, 99); // of before
+  filled.fill(first, end, height);
+  for (let number = first; number < end; number += 1) set.set(number, height(number));
+
+  assert.equal(set.total, filled.total);
+  for (let number = first; number <= end; number += 1) {
+    assert.equal(set.before(first, number), filled.before(first, number));
+    assert.equal(set.at(first, end, (number - first) * 50), filled.at(first, end, (number - first) * 50));
+  }
+});
