@@ -37,7 +37,7 @@ export class Header {
     fact(facts.freshness, fresh && state?.connected ? texts.header.freshness(ago(now - fresh)) : "");
     fact(facts.rate, state?.connected ? texts.header.rate(session.rate) : "");
     fact(facts.lag, session.rate > 0 && session.lag !== null ? texts.header.lag(span(session.lag)) : "");
-    fact(facts.viewers, state?.viewers ? texts.header.viewers(state.viewers) : "");
+    fact(facts.viewers, state?.connected && state.viewers ? texts.header.viewers(state.viewers) : "");
   }
 
   /** Says a change of kind aloud, once; the seconds of a countdown are not read out. */
