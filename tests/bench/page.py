@@ -22,10 +22,11 @@ import attrs
 ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT), str(ROOT / "tests" / "viewer" / "browser")]
 
-from browser_flood import MIB, Flood, Inspector, eventually, flood  # noqa: E402 found by the path above
+from browser_flood import MIB, Flood, Inspector, flood  # noqa: E402 found by the path above
 from browser_scene import Window, Windows, launched  # noqa: E402 as above
 
 HELD = 100_000  # lines that the page holds at most
+NAIVE = 5.0  # seconds that the simple page is measured: what it is sent meanwhile keeps it busy for a minute
 PRESSED = 0.5  # seconds between two keys
 SETTLE = 1.0  # seconds after a change of what is measured
 _PROBE = """() => {
@@ -128,7 +129,7 @@ class Bench:
         after = await self.inspector.metrics()
         found = await self.window.page.evaluate(_READ)
         if count:
-            await self.lines.written(self.sent, within=60 + 4 * self.seconds)
+            await self.lines.written(self.sent, within=120 + 4 * self.seconds)
         passed = after["Timestamp"] - before["Timestamp"]
         memory = await self.inspector.memory()
         return Row(
@@ -229,19 +230,12 @@ async def compared(
     windows: Windows, lines: Flood, given: argparse.Namespace, show: Callable[[str], None]
 ) -> None:
     """The same flood in the page that does nothing with it, and in the one that does it the simple way."""
-    for path, fills in (("/blank", (0,)), ("/naive", (0, given.held))):
+    for path in ("/blank", "/naive"):
         bench = await Bench.of(windows, lines, given, path=path, keys=False)
-        for held in fills:
-            if held:
-                await bench.lines.begin(held - bench.sent, 20_000)
-                bench.sent = held
-                await bench.lines.written(held, within=300)
-
-                async def taken(bench: Bench = bench) -> bool:
-                    return bool(await bench.window.page.evaluate("window.lines") >= bench.sent)
-
-                await eventually(taken, within=300)
-            show((await bench.measure(f"{path[1:]} page, {held:,} held")).text())
+        if path == "/naive":
+            bench.seconds = min(bench.seconds, NAIVE)
+        row = await bench.measure(path)
+        show(attrs.evolve(row, name=f"{path[1:]} page, 0 to {bench.sent:,} lines").text())
         await windows.close()
 
 

@@ -84,6 +84,7 @@ PLACES = """() => [...document.querySelectorAll(".row:not([hidden])")].map((row)
   return {
     lefts: columns.map((part) => row.querySelector(part).getBoundingClientRect().left),
     height: row.getBoundingClientRect().height,
+    clipped: getComputedStyle(message).overflow === "hidden",
     apart: Math.max(...ends) <= Math.min(...starts) + 0.5,
   };
 })"""
@@ -322,3 +323,4 @@ async def test_no_line_paints_beyond_its_place(shop: Shop) -> None:
     assert len({box["height"] for box in boxes}) == 1
     assert len(pictures) == 1  # all neighbours look the same, to the pixel
     assert all(box["apart"] for box in boxes)
+    assert all(box["clipped"] for box in boxes)  # where no font has marks that stack, none would be seen
