@@ -58,7 +58,8 @@ class Row:
     lost: int
     script: float
     task: float
-    heap: float  # MiB
+    heap: float  # MiB of JavaScript
+    nodes: int
 
     def text(self) -> str:
         """The row as it is printed."""
@@ -70,13 +71,13 @@ class Row:
             else " " * 16
         )
         shares = f"{self.script:6.1%} {self.task:6.1%}"
-        return f"{self.name:28} {times} {over:5} {len(self.long):5} {keys} {shares} {self.heap:7.1f}"
+        return f"{self.name:28} {times} {over:5} {len(self.long):5} {keys} {shares} {self.heap:7.1f} {self.nodes:7}"
 
 
 HEADING = (
-    f"{'':28} {'frames, ms':^20} {'over':>5} {'long':>5} {'keys, ms':^11} {'':4} {'of a core':^13} {'heap':>7}\n"
+    f"{'':28} {'frames, ms':^20} {'over':>5} {'long':>5} {'keys, ms':^11} {'':4} {'of a core':^13} {'heap':>7} {'DOM':>7}\n"
     f"{'':28} {'p50':>6} {'p99':>6} {'max':>6} {'50 ms':>5} {'tasks':>5} {'p50':>5} {'max':>5} {'lost':>4} "
-    f"{'script':>6} {'all':>6} {'MiB':>7}\n"
+    f"{'script':>6} {'all':>6} {'MiB':>7} {'nodes':>7}\n"
 )
 
 
@@ -141,6 +142,7 @@ class Bench:
             (after["ScriptDuration"] - before["ScriptDuration"]) / passed,
             (after["TaskDuration"] - before["TaskDuration"]) / passed,
             (memory.heap + memory.buffers) / MIB,
+            memory.nodes,
         )
 
     async def _press(self) -> int:

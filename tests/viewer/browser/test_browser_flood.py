@@ -31,6 +31,8 @@ async def last(window: Window, railway: Upstream, number: int) -> None:
 async def test_reloads_during_a_flood_go_on_where_the_page_was(windows: Windows, tmp_path: Any) -> None:
     async with upstream(tmp_path) as railway, relay(railway, tmp_path) as base:
         window = await windows.open(base=base, wait="[data-testid=nothing]")
+        asked: list[str] = []
+        window.page.on("websocket", lambda socket: asked.append(socket.url))
         await railway.begin(LINES, RATE)
         places = []
         for _ in range(5):
@@ -42,6 +44,9 @@ async def test_reloads_during_a_flood_go_on_where_the_page_was(windows: Windows,
         await last(window, railway, LINES)
         found = numbers(await held(window))
 
+    # Each went on after a record: a tail would do as well only as long as a reload is quick.
+    assert len(asked) == 5
+    assert all("lastId=" in url for url in asked)
     assert places == sorted(set(places))  # the flood went on between the reloads
     assert found == list(range(found[0], LINES + 1))  # no hole, no repeat, no other order
     assert found[0] <= places[-1]  # what was on the screen before the last reload is here
