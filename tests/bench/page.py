@@ -75,7 +75,8 @@ class Row:
 
 
 HEADING = (
-    f"{'':28} {'frames, ms':^20} {'over':>5} {'long':>5} {'keys, ms':^11} {'':4} {'of a core':^13} {'heap':>7} {'DOM':>7}\n"
+    f"{'':28} {'frames, ms':^20} {'over':>5} {'long':>5} {'keys, ms':^11} {'':4} {'of a core':^13} "
+    f"{'heap':>7} {'DOM':>7}\n"
     f"{'':28} {'p50':>6} {'p99':>6} {'max':>6} {'50 ms':>5} {'tasks':>5} {'p50':>5} {'max':>5} {'lost':>4} "
     f"{'script':>6} {'all':>6} {'MiB':>7} {'nodes':>7}\n"
 )
