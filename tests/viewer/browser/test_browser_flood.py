@@ -28,6 +28,8 @@ async def last(window: Window, railway: Upstream, number: int) -> None:
     await line.wait_for(timeout=60_000)
 
 
+@pytest.mark.big
+@pytest.mark.timeout(120)
 async def test_reloads_during_a_flood_go_on_where_the_page_was(windows: Windows, tmp_path: Any) -> None:
     async with upstream(tmp_path) as railway, relay(railway, tmp_path) as base:
         window = await windows.open(base=base, wait="[data-testid=nothing]")
@@ -57,6 +59,7 @@ async def following(window: Window) -> list[str]:
     return [text for text in await window.messages() if text.startswith("line ")]
 
 
+@pytest.mark.big
 @pytest.mark.timeout(120)
 async def test_a_hidden_tab_holds_little_and_catches_up(windows: Windows, tmp_path: Any) -> None:
     async with upstream(tmp_path) as railway, relay(railway, tmp_path) as base:
