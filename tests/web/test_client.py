@@ -315,7 +315,7 @@ async def test_a_heartbeats_last_id_resumes_without_loss(make: Make) -> None:
 
 
 async def test_c3_a_peer_that_says_nothing_is_gone_after_the_silence(make: Make) -> None:
-    relay = await make(limits=quick(ping=0.05, silence=0.15, grace=0.02))
+    relay = await make(limits=quick(ping=0.05, silence=0.6, grace=0.1))
     silent = await relay.joined(autoping=False)
     healthy = await relay.joined()
     reading = asyncio.create_task(healthy.ws.receive())
