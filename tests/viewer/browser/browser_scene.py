@@ -17,11 +17,17 @@ if TYPE_CHECKING:
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from client_scene import QUICK, Scene, environment, running
+from client_scene import QUICK, ROOT, VIEWER, Scene, environment, running
+
+from interop_processes import Child
 
 from logrelay.standin import Environment, StandIn
 
-SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 360, "height": 740}}
+SIZES = {
+    "desktop": {"width": 1280, "height": 800},
+    "phone": {"width": 360, "height": 740},
+    "zoomed": {"width": 640, "height": 400},  # what is left of a desktop at 200 %
+}
 SCHEMES = ("dark", "light")
 ARGUMENTS = (
     "--no-sandbox",
@@ -179,6 +185,12 @@ class Shop:
     def environment(self) -> Environment:
         return self.railway.world.environment
 
+    async def relay(self, **settings: str) -> Child:
+        """Start a relay, on which windows are opened from now on."""
+        child, port = await self.scene.relay(**settings)
+        self.windows.base = f"http://127.0.0.1:{port}"
+        return child
+
     @property
     def path(self) -> str:
         """The page of the environment."""
@@ -189,4 +201,18 @@ class Shop:
         return await self.windows.open(self.path if path is None else path, **options)
 
 
-__all__ = ["QUICK", "Scene", "Shop", "Window", "Windows", "chromium", "environment", "launched", "running"]
+__all__ = [
+    "QUICK",
+    "ROOT",
+    "VIEWER",
+    "Child",
+    "Scene",
+    "Shop",
+    "Window",
+    "Windows",
+    "cannot",
+    "chromium",
+    "environment",
+    "launched",
+    "running",
+]

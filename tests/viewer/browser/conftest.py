@@ -29,13 +29,11 @@ async def browser() -> AsyncIterator["Browser"]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def shop(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
-    """A relay of its own for a test; at its end, nothing may have gone wrong in any window."""
-    world = World(seed=9)
-    async with StandIn(world, poll_interval=0.02) as railway, AsyncExitStack() as processes:
+async def stage(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
+    """A shop without a relay yet; at the test's end, nothing may have gone wrong in any window."""
+    async with StandIn(World(seed=9), poll_interval=0.02) as railway, AsyncExitStack() as processes:
         scene = Scene(railway, tmp_path_factory.mktemp("relay"), processes)
-        _, port = await scene.relay()
-        windows = Windows(browser, f"http://127.0.0.1:{port}")
+        windows = Windows(browser, "")
         yield Shop(railway, scene, windows)
         await windows.close()
 
@@ -46,3 +44,10 @@ async def windows(browser: "Browser") -> AsyncIterator[Windows]:
     windows = Windows(browser, "")
     yield windows
     await windows.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def shop(stage: Shop) -> Shop:
+    """A relay of its own for a test, before a stand-in Railway of its own."""
+    await stage.relay()
+    return stage
