@@ -47,9 +47,16 @@ export class ServicesMenu {
 
   private fill(): void {
     const { bar } = texts;
+    const at = this.fields().indexOf(document.activeElement as HTMLElement);
     const names = [...new Set([...this.names(), ...this.chosen()])];
     const all = button(bar.allServices, () => this.take([]), { class: "all-services" });
     this.host.replaceChildren(all, ...names.map((name) => this.option(name)));
+    // Whoever was on one of the fields stays there, or the keyboard would be lost with it.
+    if (at >= 0) (this.fields()[at] ?? all).focus();
+  }
+
+  private fields(): HTMLElement[] {
+    return [...this.host.querySelectorAll<HTMLElement>("input, button")];
   }
 
   private option(name: string): HTMLElement {
@@ -83,7 +90,7 @@ export class ServicesMenu {
   }
 
   private key(event: KeyboardEvent): void {
-    const fields = [...this.host.querySelectorAll<HTMLElement>("input, button")];
+    const fields = this.fields();
     const at = fields.indexOf(document.activeElement as HTMLElement);
     if (event.key === "Escape") {
       this.close();
