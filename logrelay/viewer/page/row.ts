@@ -119,6 +119,8 @@ function fillMessage(host: HTMLElement, entry: Entry, look: Look): void {
   // Most lines are one piece of text, for which writing it is all there is to do.
   if (!cut && !preview && !look.find && !look.filter && simple(text)) {
     if (text === "") host.replaceChildren(el("i", { class: "quiet" }, texts.list.empty));
+    else if (host.firstElementChild)
+      host.replaceChildren(text); // the same text may have had highlights in it
     else say(host, text);
     return;
   }
