@@ -102,10 +102,13 @@ export class SignIn {
       const done = (token: string | null): void => {
         this.refusedBefore = false;
         this.token = token;
+        dialog.onclose = null;
         dialog.close();
         resolve(token);
       };
-      dialog.addEventListener("cancel", (event) => event.preventDefault());
+      dialog.oncancel = (event): void => event.preventDefault();
+      // A browser lets nobody be kept in a dialog: a second Escape closes it all the same.
+      dialog.onclose = (): void => dialog.showModal();
       dialog.replaceChildren(this.elsewhere ? notice(this.elsewhere, done) : form(reason, done));
       if (!dialog.open) dialog.showModal();
       dialog.querySelector<HTMLElement>("input, button")?.focus();
