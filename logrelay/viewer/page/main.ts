@@ -426,6 +426,10 @@ const presses: Record<string, () => void> = {
   "view-link": copyView,
 };
 for (const [id, act] of Object.entries(presses)) byId(id).addEventListener("click", act);
+document.querySelector(".skip")!.addEventListener("click", (event) => {
+  event.preventDefault(); // another fragment in the address would count as another page
+  lines.scroller.focus();
+});
 lines.scroller.addEventListener("scroll", () => topNote(byId("top-note")), { passive: true });
 // Relative times age by themselves.
 setInterval(() => settings.clock === "relative" && lines.list.refresh(), 5000);
