@@ -138,7 +138,8 @@ export function picker(
       {
         class: "environment-option",
         "data-testid": "environment-option",
-        "aria-label": words.open(name),
+        // A name has to have all that is written in it.
+        "aria-label": words.open([name, environment.projectName].filter(Boolean).join(" ")),
         "aria-current": environment.id === current ? "true" : null,
       },
     );

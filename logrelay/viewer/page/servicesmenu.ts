@@ -67,7 +67,7 @@ export class ServicesMenu {
     box.addEventListener("change", () => this.pick(name, box.checked));
     const only = button(bar.completeService, () => this.take([name]), {
       class: "only",
-      "aria-label": bar.only(name),
+      "aria-label": bar.onlyThis(name),
     });
     const label = el(
       "label",

@@ -84,6 +84,7 @@ export const texts = {
     completeService: "only this service",
     completeLevel: "this severity and up",
     only: (service: string): string => `Only ${service}`,
+    onlyThis: (service: string): string => `only this service: ${service}`,
     hide: (service: string): string => `Hide ${service}`,
     show: (service: string): string => `Show ${service} too`,
     everything: "All services",
