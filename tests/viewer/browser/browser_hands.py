@@ -111,7 +111,10 @@ async def scroll(window: Window, distance: int) -> None:
         session = await window.context.new_cdp_session(window.page)
         while distance:
             step = max(-200, min(200, distance))  # a finger that stays on the screen
-            for kind, moved in (("touchStart", 0.0), *(("touchMove", step * part / 5) for part in range(1, 6))):
+            for kind, moved in (
+                ("touchStart", 0.0),
+                *(("touchMove", step * part / 5) for part in range(1, 6)),
+            ):
                 points = [{"x": x, "y": y + step / 2 - moved}]
                 await session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
             await session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from client_scene import QUICK, ROOT, VIEWER, Scene, environment, running
-
 from interop_processes import Child
 
 from logrelay.standin import Environment, StandIn

@@ -19,7 +19,7 @@ from browser_hands import (
 from browser_scene import Shop, Window
 from playwright.async_api import expect
 
-TRACE = "Traceback (most recent call last):\n  File \"/app/jobs.py\", line 17\nValueError: nothing"
+TRACE = 'Traceback (most recent call last):\n  File "/app/jobs.py", line 17\nValueError: nothing'
 
 
 def mixed(shop: Shop) -> None:
@@ -27,8 +27,12 @@ def mixed(shop: Shop) -> None:
     for number in range(30):
         severity = ("debug", "info", "warn", "error", None)[number % 5]
         service = ("api", "web", "worker")[number % 3]
-        shop.environment.write(f"line {number:02}", service=service, severity=severity, attributes={"n": number})
-    shop.environment.write("\x1b[31mred\x1b[0m \x1b[44mon blue\x1b[0m \x1b[38;2;40;40;40mdark\x1b[0m " + "wide " * 80)
+        shop.environment.write(
+            f"line {number:02}", service=service, severity=severity, attributes={"n": number}
+        )
+    shop.environment.write(
+        "\x1b[31mred\x1b[0m \x1b[44mon blue\x1b[0m \x1b[38;2;40;40;40mdark\x1b[0m " + "wide " * 80
+    )
     shop.environment.write(TRACE, severity="error")
     shop.environment.write("Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl " + "x" * 3000)
     shop.environment.service("api").deploy()
@@ -82,7 +86,11 @@ async def tour(shop: Shop, size: str, scheme: str) -> dict[str, list[str]]:
         await window.part("lines").focus()
         await keys(window, key)
         await window.part(dialog).wait_for()
-        await sound(window, f"dialog-{ {'?': 'keys', ',': 'settings', 'd': 'download', 'e': 'picker'}[key]}-{look}", found)
+        await sound(
+            window,
+            f"dialog-{ {'?': 'keys', ',': 'settings', 'd': 'download', 'e': 'picker'}[key] }-{look}",
+            found,
+        )
         await keys(window, "Escape")
         await expect(window.part(dialog)).to_have_count(0)
     return found
@@ -121,7 +129,9 @@ async def test_axe_finds_no_serious_fault_in_sign_in_and_while_reconnecting(
     stage: Shop, size: str, scheme: str
 ) -> None:
     found: dict[str, list[str]] = {}
-    await stage.relay(LOGRELAY_AUTH="token", LOGRELAY_TOKENS='{"name":"a","sha256":"' + "0" * 64 + '","environments":"*"}')
+    await stage.relay(
+        LOGRELAY_AUTH="token", LOGRELAY_TOKENS='{"name":"a","sha256":"' + "0" * 64 + '","environments":"*"}'
+    )
     asked = await stage.open(size=size, scheme=scheme, wait='[data-testid="signin"]', tolerated=AWAY)
     await sound(asked, f"signin-{size}-{scheme}", found)
     await asked.context.close()
@@ -201,7 +211,12 @@ async def test_focus_returns_to_what_opened_a_dialog(shop: Shop) -> None:
     shop.environment.write("a line")
     window = await shop.open()
 
-    for opener, dialog in (("settings", "panel"), ("download", "panel"), ("help", "sheet"), ("environment", "panel")):
+    for opener, dialog in (
+        ("settings", "panel"),
+        ("download", "panel"),
+        ("help", "sheet"),
+        ("environment", "panel"),
+    ):
         await window.part(opener).focus()
         await keys(window, "Enter")
         await window.part(dialog).wait_for()

@@ -29,7 +29,9 @@ AWKWARD = [
 
 def written(shop: Shop) -> list[Row]:
     return [
-        shop.environment.write(message, severity=("info", "error", None)[number % 3], attributes={"n": number})
+        shop.environment.write(
+            message, severity=("info", "error", None)[number % 3], attributes={"n": number}
+        )
         for number, message in enumerate(AWKWARD)
     ]
 
@@ -48,7 +50,7 @@ async def downloaded(window: Window, kind: str) -> tuple[str, str]:
         await press(window, f"download-{kind}")
     download = await coming.value
     path = await download.path()
-    return download.suggested_filename, Path(path).read_bytes().decode()
+    return download.suggested_filename, Path(path).read_bytes().decode()  # noqa: ASYNC240 it is small and here
 
 
 async def shown(shop: Shop, **options: Any) -> Window:
@@ -131,14 +133,18 @@ async def test_what_is_filtered_out_is_not_downloaded_and_a_selection_is_all_tha
 
     await press(window, "download")
     _, text = await downloaded(window, "ndjson")
-    assert [json.loads(line)["message"] for line in text.splitlines()] == [f"line {number}" for number in range(8)]
+    assert [json.loads(line)["message"] for line in text.splitlines()] == [
+        f"line {number}" for number in range(8)
+    ]
     await press(window, window.line("line 2").locator(".time"))
     await window.line("line 5").locator(".time").click(modifiers=["Shift"])
     await press(window, "download")
     await expect(window.part("panel")).to_contain_text("4 selected lines")
     _, text = await downloaded(window, "ndjson")
 
-    assert [json.loads(line)["message"] for line in text.splitlines()] == [f"line {number}" for number in range(2, 6)]
+    assert [json.loads(line)["message"] for line in text.splitlines()] == [
+        f"line {number}" for number in range(2, 6)
+    ]
 
 
 async def test_a_line_and_a_selection_are_copied(shop: Shop) -> None:

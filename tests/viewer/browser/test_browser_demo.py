@@ -40,7 +40,9 @@ async def test_the_demo_is_opened_and_clicked_through(browser: Browser) -> None:
             await press(window, opener)
             await expect(window.part(dialog)).to_be_visible()
             await keys(window, "Escape")
-        await expect(window.part("state")).to_contain_text(re.compile("live|missing"))  # the made-up services drop lines
+        await expect(window.part("state")).to_contain_text(
+            re.compile("live|missing")
+        )  # the made-up services drop lines
         await window.picture("demo-desktop-dark")
         await windows.close()
         process.send_signal(signal.SIGINT)

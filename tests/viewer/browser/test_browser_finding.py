@@ -166,7 +166,14 @@ async def test_keys_go_to_matches_and_to_errors(shop: Shop) -> None:
     await window.part("lines").focus()
     current = window.page.locator(".row.current:visible")
 
-    for key, text in (("N", "number 40"), ("p", "number 30"), ("n", "number 40"), ("[", "39"), ("[", "35"), ("]", "39")):
+    for key, text in (
+        ("N", "number 40"),
+        ("p", "number 30"),
+        ("n", "number 40"),
+        ("[", "39"),
+        ("[", "35"),
+        ("]", "39"),
+    ):
         await keys(window, key)
         await expect(current).to_contain_text(text)
 
@@ -318,7 +325,9 @@ async def test_a_link_to_a_view_restores_its_filter(shop: Shop, way: str) -> Non
     await expect(other.part("query")).to_have_value("request @level:warn -@none:1")
     await expect(other.part("level")).to_have_value("warn")
     await expect(other.part("find")).to_have_value("number")
-    assert [text.rstrip("×") for text in await other.part("chip").all_text_contents()] == ["web", "none ≠ 1"]
+    assert [
+        text.rstrip("\N{MULTIPLICATION SIGN}") for text in await other.part("chip").all_text_contents()
+    ] == ["web", "none ≠ 1"]
     assert await other.messages() == before
 
 

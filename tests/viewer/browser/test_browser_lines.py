@@ -47,7 +47,7 @@ def contrast(one: str, other: str) -> float:
 
 
 async def chips(window: Window) -> list[str]:
-    return [text.rstrip("×") for text in await window.part("chip").all_text_contents()]
+    return [text.rstrip("\N{MULTIPLICATION SIGN}") for text in await window.part("chip").all_text_contents()]
 
 
 @each_size
@@ -77,7 +77,9 @@ async def test_a_service_keeps_its_colour_and_has_one_of_its_own(shop: Shop) -> 
     await window.line("by worker").wait_for()
 
     async def colours() -> list[str]:
-        return [await colour(window.line(f"by {name}").locator(".service")) for name in ("api", "web", "worker")]
+        return [
+            await colour(window.line(f"by {name}").locator(".service")) for name in ("api", "web", "worker")
+        ]
 
     before = await colours()
     await window.page.reload()
@@ -126,7 +128,7 @@ async def test_the_menu_of_services_ticks_them_one_by_one(shop: Shop) -> None:
     await expect(window.line("by worker")).to_have_count(0)
     await expect(window.part("services")).to_contain_text("2 services")
     await window.picture("services-desktop-dark")
-    await window.page.get_by_role("button", name="Only web").click()
+    await window.page.get_by_role("button", name="only this service: web").click()
     await expect(window.page.locator(".row:visible")).to_have_count(1)
     await window.part("services-menu").get_by_role("button", name="All services").click()
 
@@ -272,7 +274,11 @@ async def test_details_step_from_line_to_line_and_name_the_record(shop: Shop) ->
 @big
 async def test_a_stack_trace_is_folded_under_its_first_line_and_unfolds(shop: Shop, size: str) -> None:
     shop.environment.write(TRACE, severity="error")
-    for line in ("TypeError: price", "    at total (/app/cart.js:27:3)", "    at checkout (/app/cart.js:118:14)"):
+    for line in (
+        "TypeError: price",
+        "    at total (/app/cart.js:27:3)",
+        "    at checkout (/app/cart.js:118:14)",
+    ):
         shop.environment.write(line, service="web", severity="error")
     shop.environment.write("all is well again")
     window = await shop.open(size=size)
@@ -315,7 +321,9 @@ async def test_long_lines_wrap_when_wanted(shop: Shop) -> None:
     await press(window, "wrap")
     await frames(window)
     assert await height() >= 3 * before
-    await expect(window.page.get_by_role("button", name="Wrap lines")).to_have_attribute("aria-pressed", "true")
+    await expect(window.page.get_by_role("button", name="Wrap lines")).to_have_attribute(
+        "aria-pressed", "true"
+    )
     await keys(window, "w")
     await frames(window)
     assert await height() == before
@@ -347,7 +355,9 @@ async def test_marks_tell_what_is_late_cut_and_redacted(shop: Shop) -> None:
     await window.line("the newest").wait_for()
     shop.environment.write("an earlier one", at=now - 1_000_000_000)
     shop.environment.write("giant " + "x" * 70_000)
-    shop.environment.write("with postgres://shop:hunter2hunter2@db/shop and Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln")
+    shop.environment.write(
+        "with postgres://shop:hunter2hunter2@db/shop and Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln"
+    )
 
     await expect(window.line("an earlier one").locator(".mark-late")).to_have_text("late")
     await expect(window.line("giant xxx").locator(".mark-truncated")).to_have_text("cut")

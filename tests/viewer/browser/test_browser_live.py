@@ -125,7 +125,9 @@ async def test_older_lines_load_above_and_nothing_that_is_read_moves(shop: Shop,
     window = await shop.open(size=size)
     await window.line(NUMBERED[-1]).wait_for()
     await window.part("lines").focus()
-    lowest = "Math.min(...[...document.querySelectorAll('.row:not([hidden])')].map(row => Number(row.dataset.n)))"
+    lowest = (
+        "Math.min(...[...document.querySelectorAll('.row:not([hidden])')].map(row => Number(row.dataset.n)))"
+    )
     await keys(window, "Home")
     await until(window, f"{lowest} <= 0")
     read = await first_row(window)

@@ -12,7 +12,8 @@ NOW = time.time_ns()
 MINUTE = 60_000_000_000
 
 _SHADES = """() => {
-    const canvas = document.querySelector("#bars");
+    const canvas = document.querySelector("#histogram canvas");
+    if (!canvas) return 0;
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     const shades = new Set();
     for (let at = 0; at < data.length; at += 4)
@@ -142,7 +143,9 @@ async def test_quiet_is_told_from_broken_by_its_length(shop: Shop) -> None:
 
 
 @each_size
-async def test_a_relay_that_is_gone_is_said_and_nothing_is_lost_when_it_is_back(shop: Shop, size: str) -> None:
+async def test_a_relay_that_is_gone_is_said_and_nothing_is_lost_when_it_is_back(
+    shop: Shop, size: str
+) -> None:
     relay = await shop.relay()
     port = shop.windows.base.rpartition(":")[2]
     shop.environment.write_many([f"before {number}" for number in range(5)])

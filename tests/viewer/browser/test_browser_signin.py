@@ -169,7 +169,9 @@ async def main_api() -> AsyncIterator[str]:
 @big
 async def test_who_has_signed_in_at_the_app_is_let_in_by_its_cookie(stage: Shop) -> None:
     async with main_api() as url:
-        await stage.relay(LOGRELAY_AUTH="forward", LOGRELAY_FORWARD_URL=url, LOGRELAY_FORWARD_CACHE_SECONDS="0")
+        await stage.relay(
+            LOGRELAY_AUTH="forward", LOGRELAY_FORWARD_URL=url, LOGRELAY_FORWARD_CACHE_SECONDS="0"
+        )
         stage.environment.write("for those who may")
         window = await stage.open(wait='[data-testid="signin"]', tolerated=REFUSED)
 
