@@ -59,29 +59,6 @@ async def test_the_histogram_shows_severities_over_time_and_jumps(shop: Shop, si
 
 
 @big
-async def test_a_brush_over_the_histogram_jumps_to_where_it_began(shop: Shop) -> None:
-    an_hour(shop)
-    window = await shop.open()
-    await window.line("minute 59 line 2").wait_for()
-    await expect(window.part("histogram")).to_contain_text("180 lines over")
-    box = await window.part("histogram").bounding_box()
-    assert box is not None
-    y = box["y"] + box["height"] / 2
-
-    await window.page.mouse.move(box["x"] + box["width"] * 0.25, y)
-    await expect(window.page.locator("#histogram-tip")).to_contain_text("line")
-    await window.page.mouse.down()
-    await window.page.mouse.move(box["x"] + box["width"] * 0.5, y, steps=4)
-    brush = await window.page.locator("#histogram-brush").bounding_box()
-    await window.page.mouse.up()
-
-    assert brush is not None
-    assert 0.2 < brush["width"] / box["width"] < 0.3
-    await window.line("minute 15").first.wait_for()
-    await expect(window.page.locator(".row.selected:visible")).to_contain_text(re.compile(r"minute 1[456]"))
-
-
-@big
 async def test_the_histogram_is_walked_by_keys(shop: Shop) -> None:
     an_hour(shop)
     window = await shop.open()
