@@ -29,6 +29,7 @@ const LOOKS = [
   [10_000, 5000],
 ] as const; // milliseconds after a record's stamp, and how many records are looked at for it
 const RECENT = 2000; // milliseconds that a record may be older than the watching of it, and still be new
+const PATIENCE = 20_000; // entries of the stream that wait for a look back
 const HELD = 3000; // entries between a reader and the oldest one, below which the stream is held
 
 export interface SessionEvents {
@@ -65,6 +66,10 @@ export class Session {
   private counted = 0;
   private clearedAt = 0;
   private connectedBefore = false;
+  private waiting: Entry[] | null = null; // what the stream brings until the look back at its place is over
+  private brought: ReadonlySet<string> = new Set(); // by that look back; the stream may repeat these
+  private begun = ""; // the id of the oldest of them
+  private place = ""; // and that of the record that it was for
   private further: { before: string; above: string | null } | null = null; // where the last look back ended
   private readonly above: Above;
   private deployments = new Map<string, Set<string>>();
@@ -189,13 +194,33 @@ export class Session {
     // The stream gives what came after the record, and a look back what came before; the record itself is in neither.
     const round = this.round;
     this.olderState = "loading";
+    this.waiting = []; // the stream may begin before the record, and nothing of it must stand above it
     const record = await this.one(stream, id).catch(() => null);
     if (round !== this.round) return null;
     if (record) this.putAbove([record]);
     const state = await this.bring(stream, id, before);
     if (round !== this.round) return null;
     this.olderState = state;
+    this.caughtUp();
     return this.ring.find(id);
+  }
+
+  private caughtUp(): void {
+    const waiting = this.waiting;
+    this.waiting = null;
+    if (!waiting) return;
+    const { ring } = this;
+    this.brought = new Set(Array.from({ length: ring.length }, (_, at) => ring.id(ring.first + at)));
+    this.begun = ring.oldestId() ?? "";
+    this.place = ring.length ? ring.id(ring.end - 1) : "";
+    this.take(waiting);
+  }
+
+  /** Whether the stream gives again what a look back has brought, or what lies further back than that. */
+  private repeated({ id }: LogRecord): boolean {
+    if (this.brought.size === 0) return false;
+    if (id > this.place) this.brought = new Set(); // the repeats are over; what is late from now on is no repeat
+    return this.brought.size > 0 && (id < this.begun || this.brought.has(id));
   }
 
   /** The record with this id. It may have arrived after records with later stamps, so those are looked at, too. */
@@ -245,6 +270,8 @@ export class Session {
     this.ring.clear();
     this.groups.clear();
     this.deployments.clear();
+    this.waiting = null;
+    this.brought = new Set();
     this.above.clear();
     this.further = this.olderReason = null;
     this.clearedAt = Date.now();
@@ -253,10 +280,16 @@ export class Session {
   }
 
   private take(entries: readonly Entry[]): void {
+    if (this.waiting) {
+      this.waiting.push(...entries);
+      if (this.waiting.length > PATIENCE) this.caughtUp(); // a look that takes so long must not cost the present
+      return;
+    }
     let regrouped = false;
     for (const entry of entries) {
       if (entry.kind === "notice") this.notice(entry);
-      else if (this.wanted(entry.record)) regrouped = this.record(entry.record) || regrouped;
+      else if (!this.repeated(entry.record) && this.wanted(entry.record))
+        regrouped = this.record(entry.record) || regrouped;
     }
     this.events.grown(regrouped);
   }
