@@ -7,6 +7,7 @@ import { byId, say } from "./dom.js";
 import { finder, next } from "./find.js";
 import { lines as linesOf } from "./groups.js";
 import { List } from "./list.js";
+import type { RelayFilter } from "./model.js";
 import { needles } from "./query.js";
 import { CUT, type Look } from "./row.js";
 import type { Session } from "./session.js";
@@ -116,8 +117,9 @@ export class Lines {
     });
   }
 
-  filtered(search: string): void {
+  filtered({ search, severity }: Pick<RelayFilter, "search" | "severity">): void {
     this.filter = finder(needles(search));
+    this.scroller.classList.toggle("errors-only", severity === "error");
     this.list.refresh();
   }
 

@@ -60,6 +60,7 @@ export class Session {
   /** Why the last look at what is older ended. */
   olderReason: HistoryPage["reason"] = null;
   held = false;
+  private events!: SessionEvents;
   private stream: LogStream | null = null;
   private environmentId = "";
   private counted = 0;
@@ -74,7 +75,6 @@ export class Session {
     readonly ring: Ring,
     private readonly base: string,
     private readonly credential: CredentialSource,
-    private readonly events: SessionEvents,
     filter: RelayFilter,
   ) {
     this.filter = filter;
@@ -84,6 +84,11 @@ export class Session {
       this.rate = this.counted;
       this.counted = 0;
     }, 1000);
+  }
+
+  /** Says who is told what changes; before anything is started. */
+  listen(events: SessionEvents): void {
+    this.events = events;
   }
 
   get state(): StreamState | null {

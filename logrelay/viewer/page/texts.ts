@@ -267,6 +267,13 @@ export const texts = {
     unreachable: "The relay does not answer.",
     retry: "Try again",
     open: (name: string): string => `Open ${name}`,
+    search: "Search environments",
+    found: (found: number, all: number): string => `${count(found)} of ${count(all)}`,
+    first: (listed: number): string =>
+      `The relay lists the first ${count(listed)} only; others open by their address.`,
+    other: "Use another token",
+    unchosen: "No environment is chosen.",
+    choose: "Choose an environment",
   },
 
   ended: {
