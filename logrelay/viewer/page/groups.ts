@@ -25,6 +25,7 @@ export class Groups {
 
   /** A record was added at the end; the head of its group, if it has become a member of one. */
   added(number: number): number | null {
+    for (const unfolded of this.unfolded) if (!this.ring.has(unfolded)) this.unfolded.delete(unfolded);
     return this.join(this.traces, number);
   }
 
@@ -47,7 +48,8 @@ export class Groups {
 
   private join(traces: Traces, number: number): number | null {
     const ring = this.ring;
-    const head = traces.place(number, ring.source(number), ring.message(number), ring.time(number));
+    const placed = traces.place(number, ring.source(number), ring.message(number), ring.time(number));
+    const head = placed !== null && ring.has(placed) ? placed : null; // it may have been let go since
     this.members[number & MASK] = 0;
     this.heads[number & MASK] = head ?? NaN;
     if (head !== null) this.members[head & MASK]! += 1;

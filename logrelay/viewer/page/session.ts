@@ -13,6 +13,7 @@ import {
   type CredentialSource,
 } from "../client/index.js";
 import { Above } from "./above.js";
+import { Deployments } from "./deployments.js";
 import { Groups } from "./groups.js";
 import type { LogRecord, RelayFilter } from "./model.js";
 import { matches, type AttributeTerm } from "./query.js";
@@ -68,7 +69,7 @@ export class Session {
   private connectedBefore = false;
   private further: { before: string; above: string | null } | null = null; // where the last look back ended
   private readonly above: Above;
-  private deployments = new Map<string, Set<string>>();
+  private readonly deployments = new Deployments();
   private round = 0;
 
   constructor(
@@ -280,15 +281,9 @@ export class Session {
 
   /** A ruler where a service's records begin to come from a deployment that was not seen before. */
   private deployment({ serviceId, serviceName, deploymentId, id }: LogRecord): void {
-    if (!serviceId || !deploymentId) return;
-    const known = this.deployments.get(serviceId);
-    if (known?.has(deploymentId)) return;
-    if (!known) this.deployments.set(serviceId, new Set([deploymentId]));
-    else {
-      known.add(deploymentId);
-      const data = { service: serviceName ?? serviceId, id: deploymentId };
-      this.ring.pushNotice({ kind: "deployment", time: Date.parse(`${id.slice(0, 23)}Z`), data });
-    }
+    if (!this.deployments.begins(serviceId, deploymentId)) return;
+    const data = { service: serviceName ?? serviceId, id: deploymentId };
+    this.ring.pushNotice({ kind: "deployment", time: Date.parse(`${id.slice(0, 23)}Z`), data });
   }
 
   private notice(entry: Extract<Entry, { kind: "notice" }>): void {
