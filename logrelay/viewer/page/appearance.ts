@@ -3,7 +3,11 @@
 import { byId } from "./dom.js";
 import { save, type Settings } from "./settings.js";
 
+const NARROWEST = 6; // letters of the column of services
+const WIDEST = 22;
+
 export class Appearance {
+  private width = 0;
   private readonly dark = matchMedia("(prefers-color-scheme: dark)");
 
   /** `themed` is told after colours, sizes or fonts have changed. */
@@ -24,6 +28,15 @@ export class Appearance {
     this.settings.wrap = !this.settings.wrap;
     this.changed();
   };
+
+  /** Makes the column of services as wide as their names, within reason. */
+  fit(names: readonly string[]): void {
+    const width = Math.min(WIDEST, Math.max(NARROWEST, ...names.map((name) => name.length)));
+    if (width === this.width || names.length === 0) return;
+    this.width = width;
+    document.documentElement.style.setProperty("--service", `${width}ch`);
+    this.themed();
+  }
 
   show(): void {
     const { settings } = this;

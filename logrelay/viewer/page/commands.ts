@@ -1,5 +1,6 @@
 /** The table of keys: what each does, for the keyboard and for the sheet that explains it. */
 
+import { byId } from "./dom.js";
 import type { Drawer } from "./drawer.js";
 import type { FilterBar } from "./filterbar.js";
 import type { FindBar } from "./findbar.js";
@@ -87,6 +88,7 @@ export function commands(parts: Parts & Deeds): Key[] {
     },
     { keys: ["h"], name: "histogram", group: "view", act: () => set({ histogram: !settings.histogram }) },
     { keys: ["e"], name: "environment", group: "view", act: () => parts.choose() },
+    { keys: ["i"], name: "connection", group: "view", act: () => byId("state").click() },
     { keys: [","], name: "settings", group: "view", act: () => parts.openSettings() },
     { keys: ["c"], name: "copy", group: "take", act: () => taking.selection() },
     { keys: ["y"], name: "link", group: "take", act: () => taking.selectionLink() },

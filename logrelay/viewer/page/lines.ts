@@ -134,6 +134,10 @@ export class Lines {
     const member = this.settings.grouped && groups.head(number) !== null;
     const foldable = this.settings.grouped && !ring.isNotice(number) && !member;
     const unfolded = groups.unfolded.has(number);
+    const folded =
+      foldable && !unfolded && !(this.settings.wrap && groups.folded(number) === 0)
+        ? groups.folded(number)
+        : 0;
     return {
       settings: this.settings,
       ground: this.ground,
@@ -141,10 +145,8 @@ export class Lines {
       filter: this.filter,
       selected: this.isSelected(number),
       found: number === this.current,
-      folded:
-        foldable && !unfolded && !(this.settings.wrap && groups.folded(number) === 0)
-          ? groups.folded(number)
-          : 0,
+      folded,
+      gist: folded ? groups.gist(number) : "",
       unfolded,
       member,
       now: Date.now(),

@@ -57,7 +57,7 @@ const lines: Lines = new Lines(session, settings, {
   drawn: (first, last) =>
     histogram.seen(ring.time(Math.max(ring.first, first)), ring.time(Math.max(ring.first, last - 1))),
 });
-const bar = new FilterBar(apply);
+const bar = new FilterBar(apply, () => ring.counts());
 const taking = new Taking(ring, lines, address, view);
 const drawer: Drawer = new Drawer({
   copy: (text) => void taking.text(text),
@@ -71,7 +71,7 @@ const drawer: Drawer = new Drawer({
   closed: () => lines.scroller.focus(),
 });
 const moving: Moving = new Moving({ session, lines, bar, drawer, address, view });
-const header = new Header(session);
+const header = new Header(session, (number) => moving.to(number));
 const summary = new Summary();
 const histogram = new Histogram(
   ring,
@@ -95,7 +95,20 @@ const appearance = new Appearance(settings, () => {
 
 session.listen(
   new Showing(() => signIn.refused(), {
-    ...{ session, lines, bar, drawer, findBar, moving, header, summary, histogram, opening, address },
+    ...{
+      session,
+      lines,
+      bar,
+      drawer,
+      findBar,
+      moving,
+      header,
+      summary,
+      histogram,
+      opening,
+      address,
+      appearance,
+    },
   }),
 );
 

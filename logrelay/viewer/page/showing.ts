@@ -2,6 +2,7 @@
 
 import type { StreamState } from "../client/index.js";
 import type { Address } from "./address.js";
+import type { Appearance } from "./appearance.js";
 import { colour } from "./colours.js";
 import { byId, say } from "./dom.js";
 import type { Drawer } from "./drawer.js";
@@ -30,6 +31,7 @@ export interface ShowingParts {
   histogram: Histogram;
   opening: Opening;
   address: Address;
+  appearance: Appearance;
 }
 
 export class Showing implements SessionEvents {
@@ -70,9 +72,11 @@ export class Showing implements SessionEvents {
   }
 
   state(now: StreamState): void {
-    const { session, bar, header, moving, opening } = this.parts;
+    const { session, bar, header, moving, opening, appearance } = this.parts;
     header.show();
-    colour(now.services.map((service) => service.name));
+    const names = now.services.map((service) => service.name);
+    colour(names);
+    appearance.fit(names);
     bar.serve(now.services);
     bar.unknown(now.filter?.unknownServices ?? []);
     this.entitle(now.environment.name);

@@ -33,7 +33,8 @@ export const texts = {
     closed: "ended",
     hints: {
       live: "The relay is connected to Railway, and lines are coming in.",
-      quiet: "All connections stand; nobody has written a line for a while.",
+      quiet: "Nothing is broken: all connections stand, and nobody has written a line for a while.",
+      connecting: "The relay is being asked for this environment's log.",
       reconnecting:
         "This page has lost the relay and comes back by itself. Nothing is missed if it is back in time.",
       upstream: "The relay has lost Railway and comes back by itself. What was written meanwhile is fetched.",
@@ -44,11 +45,50 @@ export const texts = {
     freshness: (length: string): string => `Railway ${length}`,
     freshnessHint: "How long ago something came from Railway to the relay",
     viewers: (viewers: number): string => plural(viewers, "viewer", "viewers"),
-    lag: (length: string): string => `lag ${length}`,
+    lag: (length: string): string => `own lag ${length}`,
     lagHint: "From a line's stamp until this page had it, by this machine's clock",
     rate: (lines: number): string => `${count(lines)}/s`,
     rateHint: "Lines that came in during the last second",
-    version: (version: string): string => `logrelay ${version}`,
+    now: "Try now",
+    more: "Details of the connection",
+  },
+
+  connection: {
+    relay: "This page and the relay",
+    railway: "The relay and Railway",
+    newest: "Newest line",
+    rate: "Lines coming in",
+    lag: "Own lag",
+    viewers: "Viewers",
+    held: "Lines held",
+    version: "Relay's version",
+    hole: "Show what is missing",
+    connecting: (since: string): string => `connecting for ${since}`,
+    connected: "connected",
+    over: (why: string): string => `ended: ${why}`,
+    lost: (since: string, attempt: number, wait: number | null, why: string): string =>
+      `lost ${since} ago; try ${attempt} ${wait === null ? "under way" : `in ${wait} s`}${why ? ` (${why})` : ""}`,
+    frame: (when: string): string => `heard from ${when}`,
+    upstreamLive: (frame: string): string => (frame ? `connected, ${frame}` : "connected"),
+    upstream: (state: string, attempt: number | null, wait: number | null, frame: string): string =>
+      [
+        state,
+        attempt === null ? "" : `try ${attempt}${wait === null ? " under way" : ` in ${wait} s`}`,
+        frame,
+      ]
+        .filter(Boolean)
+        .join(", "),
+    states: {
+      connecting: "connecting",
+      reconnecting: "lost",
+      degraded: "answering badly",
+      refused: "refused",
+    } as Record<string, string>,
+    perSecond: (lines: number): string => `${count(lines)} a second`,
+    delay: (length: string, waiting: number): string =>
+      waiting ? `${length}, ${plural(waiting, "line waits", "lines wait")} here` : length,
+    viewersOf: (viewers: number, most: number | null): string =>
+      most === null ? count(viewers) : `${count(viewers)} of at most ${count(most)}`,
   },
 
   bar: {
@@ -70,6 +110,7 @@ export const texts = {
     findPlaceholder: "Find and highlight",
     findLabel: "Find in the loaded lines, without filtering",
     matches: (matches: number): string => plural(matches, "match", "matches"),
+    matchOf: (place: number, matches: number): string => `${count(place)} of ${count(matches)}`,
     previous: "Previous match",
     next: "Next match",
     older: "Search older",
@@ -80,6 +121,13 @@ export const texts = {
       `${path} ${absent ? "≠" : "="} ${value}`,
     attributeHint: "Matched by this page, among the lines that the relay sends",
     unknown: (names: string): string => `No service is called ${names} yet`,
+    onlyShort: "only",
+    lines: (lines: number): string => count(lines),
+    linesHint: "Lines of it that this page holds",
+    allBut: (services: readonly string[]): string =>
+      services.length === 1 ? `All but ${services[0]!}` : `All but ${count(services.length)}`,
+    searchServices: "Search services",
+    without: (service: string): string => `not ${service}`,
     completion: "Completions",
     completeService: "only this service",
     completeLevel: "this severity and up",
@@ -317,6 +365,7 @@ export const texts = {
       theme: "Light or dark",
       histogram: "Histogram",
       environment: "Choose an environment",
+      connection: "State of the connection",
       settings: "Settings",
       copy: "Copy the line or the selection",
       link: "Copy a link to the line",
