@@ -158,6 +158,7 @@ export const texts = {
     truncatedHint: (size: string): string => `Cut at 64 KiB; it had ${size}`,
     redacted: (secrets: number): string => (secrets === 1 ? "redacted" : `redacted ×${secrets}`),
     redactedHint: (secrets: number): string => `${plural(secrets, "secret was", "secrets were")} taken out`,
+    timeHint: (here: string, utc: string, ago: string): string => `${here}\n${utc} UTC\n${ago}`,
     empty: "(empty)",
     noSeverity: "no severity",
     severities: { debug: "DBG", info: "INF", warn: "WRN", error: "ERR", none: "···" },
