@@ -57,7 +57,8 @@ class EnvironmentsApi:
     ) -> web.Response:
         """The answer, or the refusal in its place."""
         doors = self._access.doors
-        if not self._door.admits(request, cookie=doors.brings_cookie(request)):
+        cookie = doors.brings_cookie(request) and not _by_own_page(request)
+        if not self._door.admits(request, cookie=cookie):
             return refusal(403, "origin_not_allowed", "this origin may not ask here")
         wait = self._door.handshakes.admit(self._door.proxies.address(request))
         if wait:
@@ -180,3 +181,15 @@ def _service(service: Service) -> dict[str, object]:
 
 def _json(body: object) -> web.Response:
     return web.Response(body=protocol.encode(body), content_type="application/json")
+
+
+def _by_own_page(request: web.Request) -> bool:
+    """Whether no foreign page can read the answer, whatever cookie came along.
+
+    A browser names no Origin in a GET of the page's own origin (Fetch standard, "append a request Origin header"), and
+    always does where a foreign page's script may be let read. `Sec-Fetch-Site` tells the rest, where it is sent.
+    """
+    return hdrs.ORIGIN not in request.headers and request.headers.get("Sec-Fetch-Site", "same-origin") in (
+        "same-origin",
+        "none",
+    )

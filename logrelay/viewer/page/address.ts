@@ -20,7 +20,7 @@ export class Address {
   }
 
   link(view: View): string {
-    return `${this.relay}${this.path(this.environmentId ?? "")}${queryOf(view)}`;
+    return `${location.origin}${this.path(this.environmentId ?? "")}${queryOf(view)}`;
   }
 
   /** Shows a view in the address bar. */

@@ -56,13 +56,13 @@ export class Opening {
       again: () => void this.begin(),
       other: signIn.known ? () => void this.other() : null,
     });
-    const unchosen = (): void => {
-      if (address.environmentId !== null || dialog.open) return;
-      byId("nothing").hidden = true; // there is nothing to wait for
-      const { unchosen: sentence, choose } = texts.picker;
-      banner(sentence, button(choose, this.choose, { "data-testid": "choose" }));
+    // Whoever leaves without a choice finds the way back; there is nothing to wait for meanwhile.
+    dialog.oncancel = () => {
+      if (address.environmentId !== null) return;
+      byId("nothing").hidden = true;
+      const { unchosen, choose } = texts.picker;
+      banner(unchosen, button(choose, this.choose, { "data-testid": "choose" }));
     };
-    dialog.addEventListener("close", unchosen, { once: true });
   };
 
   /** Signs in as somebody else. */

@@ -12,7 +12,7 @@ import { zones } from "./time.js";
 export function openPanel(title: string, ...content: (Node | null)[]): HTMLDialogElement {
   const dialog = byId("panel") as HTMLDialogElement;
   dialog.replaceChildren(el("h2", { id: "panel-title" }, title), ...content.filter((node) => node !== null));
-  dialog.onkeydown = null; // what was opened before may have had keys of its own
+  dialog.onkeydown = dialog.oncancel = null; // what was opened before may have had its own
   if (!dialog.open) dialog.showModal();
   return dialog;
 }
