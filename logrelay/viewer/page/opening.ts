@@ -65,6 +65,15 @@ export class Opening {
     };
   };
 
+  /** What else can be done where the environment is refused: another one, or another token. */
+  otherWays(refused: boolean): HTMLElement[] {
+    if (!refused) return [];
+    const { picker: words } = texts;
+    const other = button(words.other, () => void this.other(), { "data-testid": "other-token" });
+    const choose = button(words.choose, this.choose, { "data-testid": "choose" });
+    return [...(this.listed.length ? [choose] : []), ...(this.signIn.known ? [other] : [])];
+  }
+
   /** Signs in as somebody else. */
   private async other(): Promise<void> {
     this.signIn.forget();

@@ -81,7 +81,7 @@ export class Showing implements SessionEvents {
     bar.unknown(now.filter?.unknownServices ?? []);
     this.entitle(now.environment.name);
     tellNothing(session, bar);
-    if (now.phase === "closed") tellEnded(now, session, bar, opening.begin);
+    if (now.phase === "closed") tellEnded(now, session, bar, opening);
     else if (now.connected && moving.around === null) banner(null);
   }
 

@@ -21,7 +21,7 @@ export function statusOf(
   held: boolean,
 ): Status {
   const { header } = texts;
-  if (!state) return { tone: "busy", label: header.connecting, hint: header.hints.connecting };
+  if (!state) return { tone: "calm", label: header.away, hint: header.hints.away };
   const hints = header.hints;
   if (state.phase === "closed")
     return { tone: "bad", label: header.closed, hint: state.close?.message ?? hints.closed };

@@ -4,12 +4,14 @@ import type { StreamState } from "../client/index.js";
 import { button, byId, el } from "./dom.js";
 import type { FilterBar } from "./filterbar.js";
 import { banner } from "./notes.js";
+import type { Opening } from "./opening.js";
 import type { Session } from "./session.js";
 import { texts } from "./texts.js";
 
 const ASKED = 1000; // the close code of a stream that the page itself has ended
 const BAD_PARAMETERS = 4400;
 const UNAUTHENTICATED = 4401;
+const REFUSED = [4403, 4404]; // this environment, to this reader; another one of either may do
 
 /** What stands where no lines are. */
 export function tellNothing(session: Session, bar: FilterBar): void {
@@ -23,25 +25,27 @@ export function tellNothing(session: Session, bar: FilterBar): void {
   }
   const { list } = texts;
   const [title, hint] = !state?.connected
-    ? [list.connecting, ""]
+    ? unreached(state)
     : bar.empty
       ? [list.waiting, list.waitingHint]
       : [list.nothing, list.nothingHint];
-  if (host.dataset["title"] === title) return;
-  host.dataset["title"] = title;
+  if (host.dataset["title"] === title + hint) return;
+  host.dataset["title"] = title + hint;
   const all = bar.empty
     ? null
     : button(texts.bar.clear, () => bar.clear(), { "data-testid": "nothing-clear" });
   host.replaceChildren(el("p", {}, title), el("p", { class: "hint" }, hint), ...(all ? [all] : []));
 }
 
+/** Why there is no connection, where that is known: the relay is tried again all the same. */
+function unreached(state: StreamState | null): [title: string, hint: string] {
+  if (!state?.close) return [texts.list.connecting, ""];
+  const { code, message, error } = state.close;
+  return [texts.ended[code] ?? texts.picker.unreachable, error ? sentence(message) : texts.list.triedAgain];
+}
+
 /** The stream is over for good: why, and what can be done. */
-export function tellEnded(
-  { close }: StreamState,
-  session: Session,
-  bar: FilterBar,
-  begin: () => Promise<void>,
-): void {
+export function tellEnded({ close }: StreamState, session: Session, bar: FilterBar, opening: Opening): void {
   if (!close || close.code === ASKED) return;
   const { code, message, error } = close;
   if (code === BAD_PARAMETERS && error?.code === "filter_invalid") {
@@ -50,7 +54,19 @@ export function tellEnded(
     void session.restart().then(() => bar.wrong(message));
     return;
   }
-  const again = button(texts.ended["again"]!, () => void begin(), { "data-testid": "again" });
-  const why = code === UNAUTHENTICATED ? texts.signin.atApp : message;
-  banner(`${texts.ended[code] ?? texts.ended["other"]!} ${why}`, again);
+  const again = button(texts.ended["again"]!, () => void opening.begin(), { "data-testid": "again" });
+  banner(endedText(code, message), again, ...opening.otherWays(REFUSED.includes(code)));
+}
+
+/** Why a stream has ended: in the page's words, and in the relay's where those say more. Pure. */
+export function endedText(code: number, message: string): string {
+  const own = texts.ended[code] ?? texts.ended["other"]!;
+  if (REFUSED.includes(code)) return own;
+  const more = code === UNAUTHENTICATED ? texts.signin.atApp : message;
+  return more ? `${own} ${sentence(more)}` : own;
+}
+
+/** The relay's words as a sentence. */
+function sentence(words: string): string {
+  return words ? `${words[0]!.toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}` : "";
 }

@@ -34,6 +34,7 @@ export const texts = {
     hints: {
       live: "The relay is connected to Railway, and lines are coming in.",
       quiet: "Nothing is broken: all connections stand, and nobody has written a line for a while.",
+      away: "Nothing is being watched yet.",
       connecting: "The relay is being asked for this environment's log.",
       reconnecting:
         "This page has lost the relay and comes back by itself. Nothing is missed if it is back in time.",
@@ -171,6 +172,7 @@ export const texts = {
     nothing: "Nothing matches this filter",
     nothingHint: "New lines that match will show up here by themselves.",
     connecting: "Connecting to the relay…",
+    triedAgain: "This page tries again by itself.",
     around: "Showing what lies around one line.",
     aroundMissing: "That line could not be found; this is what came next.",
     backToLive: "Back to the live log",
@@ -329,7 +331,7 @@ export const texts = {
     4400: "The relay does not understand this page's request.",
     4401: "Your sign-in is over.",
     4403: "You may not see this environment.",
-    4404: "Railway knows no such environment.",
+    4404: "Railway knows no such environment, or the relay's token can't see it.",
     4429: "Too many people are watching this environment.",
     4502: "Railway refuses the relay's token.",
     other: "The stream has ended.",
