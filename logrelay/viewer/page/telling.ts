@@ -18,8 +18,10 @@ export function tellNothing(session: Session, bar: FilterBar): void {
   const host = byId("nothing");
   const state = session.state;
   const over = state?.phase === "closed"; // a banner says why
-  host.hidden = session.ring.length > 0 || over;
-  if (host.hidden) {
+  const hidden = session.ring.length > 0 || over;
+  if (hidden && host.hidden) return; // as with nearly every batch that comes
+  host.hidden = hidden;
+  if (hidden) {
     host.dataset["title"] = "";
     return;
   }
