@@ -34,6 +34,14 @@ export class Address {
     history.pushState(null, "", this.path(environmentId));
   }
 
+  /** The browser shows another address; whether that is another environment's. */
+  follow(path: string): boolean {
+    const { environmentId } = baseOf(path);
+    if (environmentId === this.environmentId) return false;
+    this.environmentId = environmentId;
+    return true;
+  }
+
   private path(environmentId: string): string {
     return `${this.base}/environments/${encodeURIComponent(environmentId)}`;
   }

@@ -5,7 +5,7 @@ import { Appearance } from "./appearance.js";
 import { commands } from "./commands.js";
 import { byId } from "./dom.js";
 import { Drawer } from "./drawer.js";
-import { FilterBar, type Wish } from "./filterbar.js";
+import { FilterBar } from "./filterbar.js";
 import { FindBar } from "./findbar.js";
 import { build } from "./frame.js";
 import { Header } from "./header.js";
@@ -13,12 +13,10 @@ import { Histogram } from "./histogram.js";
 import { Keys } from "./keys.js";
 import { Lines } from "./lines.js";
 import { Moving } from "./moving.js";
-import { banner } from "./notes.js";
 import { Older } from "./older.js";
 import { Opening } from "./opening.js";
 import { settingsPanel } from "./panels.js";
-import { keepPlace, keptPlace } from "./place.js";
-import { typed, viewOf, type View } from "./query.js";
+import type { View } from "./query.js";
 import { Ring } from "./ring.js";
 import { serviceMenu } from "./servicemenu.js";
 import { Session } from "./session.js";
@@ -28,25 +26,23 @@ import { SignIn } from "./signin.js";
 import { Summary } from "./summary.js";
 import { Taking } from "./taking.js";
 import { tellNothing } from "./telling.js";
+import { Visiting } from "./visiting.js";
 
 const AGEING = 5000; // milliseconds after which times that say how long ago something was are written anew
 
 build();
 const settings = load();
 const address = new Address(location.pathname);
-const asked = viewOf(location.search);
-const initial = typed(asked.q);
-let resumed = keptPlace();
 
 const ring = new Ring();
 const signIn: SignIn = new SignIn(address.base, () => opening.admitted());
-const opening = new Opening(address, signIn, watch, changeEnvironment);
-const session = new Session(ring, address.relay, signIn.source, {
-  services: [...asked.services, ...initial.services],
-  search: initial.search,
-  severity: initial.severity ?? asked.severity,
-});
-session.attributes = initial.attributes;
+const opening: Opening = new Opening(
+  address,
+  signIn,
+  () => visiting.begin(),
+  (id) => visiting.change(id),
+);
+const session = new Session(ring, address.relay, signIn.source);
 
 const lines: Lines = new Lines(session, settings, {
   open: show,
@@ -57,7 +53,11 @@ const lines: Lines = new Lines(session, settings, {
   drawn: (first, last) =>
     histogram.seen(ring.time(Math.max(ring.first, first)), ring.time(Math.max(ring.first, last - 1))),
 });
-const bar = new FilterBar(apply, () => ring.counts());
+const bar: FilterBar = new FilterBar(
+  (wish) => visiting.apply(wish),
+  () => ring.counts(),
+);
+const view = (): View => visiting.view();
 const taking = new Taking(ring, lines, address, view);
 const drawer: Drawer = new Drawer({
   copy: (text) => void taking.text(text),
@@ -87,6 +87,7 @@ const findBar = new FindBar(lines, ring, (wanted) => {
   drawer.close();
   olderMatches.open(wanted);
 });
+const visiting: Visiting = new Visiting({ session, lines, bar, findBar, moving, address });
 const appearance = new Appearance(settings, () => {
   lines.themed();
   histogram.themed();
@@ -112,32 +113,6 @@ session.listen(
   }),
 );
 
-// -- what the reader wants ---------------------------------------------------------------------------------------
-
-async function apply(wish: Wish): Promise<string | null> {
-  const leaving = moving.around !== null;
-  moving.around = null;
-  const sentence = await session.want(wish.filter, wish.attributes);
-  if (sentence === null) {
-    lines.filtered(wish.filter);
-    if (leaving) moving.leaveAround();
-    else address.show(view());
-  }
-  return sentence;
-}
-
-/** What an address says of this view. */
-function view(): View {
-  const { filter } = bar.wish();
-  return {
-    services: filter.services,
-    q: bar.input.value.trim(),
-    severity: filter.severity,
-    find: findBar.text,
-    at: moving.around ?? "",
-  };
-}
-
 function show(number: number): void {
   if (!ring.has(number) || ring.isNotice(number)) return;
   if (olderMatches.shown) olderMatches.close();
@@ -157,25 +132,6 @@ function services(anchor: HTMLElement, service: string): void {
 
 function openSettings(): void {
   settingsPanel(settings, appearance.changed, session, signIn);
-}
-
-/** Begins to show the environment's log, where the address and the page before a reload say. */
-function watch(): void {
-  const { at } = asked;
-  asked.at = "";
-  if (at) return void moving.showAround(at);
-  address.show(view());
-  // A reload goes on where the page was, so that nothing of a flood is passed over.
-  void session.start(address.environmentId ?? "", resumed ? { after: resumed } : {});
-  resumed = null;
-}
-
-function changeEnvironment(id: string): void {
-  address.go(id);
-  moving.around = null;
-  moving.unfiltered();
-  banner(null);
-  void session.start(id);
 }
 
 const keys: Keys = new Keys(
@@ -201,12 +157,10 @@ const presses: Record<string, () => void> = {
 for (const [id, act] of Object.entries(presses)) byId(id).addEventListener("click", act);
 byId("environment").toggleAttribute("disabled", signIn.narrow);
 setInterval(() => settings.clock === "relative" && lines.list.refresh(), AGEING);
-addEventListener("pagehide", () => keepPlace(moving.around === null ? session.lastId : null));
-addEventListener("popstate", () => location.reload());
+// Whoever has signed in stays so on the way back.
+addEventListener("popstate", () => visiting.travelled() && void opening.begin());
 
-bar.set({ ...session.filter, search: asked.q });
-if (asked.find) findBar.open(asked.find);
-lines.filtered(session.filter);
+visiting.restore();
 appearance.show();
 header.show();
 tellNothing(session, bar);

@@ -51,7 +51,7 @@ type Older = "idle" | "loading" | "done" | "full" | "stopped";
 
 export class Session {
   readonly groups: Groups;
-  filter: RelayFilter;
+  filter: RelayFilter = { services: [], search: "", severity: null };
   attributes: readonly AttributeTerm[] = [];
   /** Records that came in the current second, and in the one before. */
   rate = 0;
@@ -76,9 +76,7 @@ export class Session {
     readonly ring: Ring,
     private readonly base: string,
     private readonly credential: CredentialSource,
-    filter: RelayFilter,
   ) {
-    this.filter = filter;
     this.groups = new Groups(ring);
     this.above = new Above(ring, (record) => this.wanted(record));
     setInterval(() => {
