@@ -15,9 +15,12 @@ export class TextSelection {
     private readonly list: List,
     private readonly ring: Ring,
   ) {
-    scroller.addEventListener("pointerdown", (event) => {
-      if (event.button === 0 && event.pointerType === "mouse") list.press(true);
+    scroller.addEventListener("pointerdown", ({ button, pointerType, target }) => {
+      // Not on the scroll bar: of its button's release some browsers say nothing.
+      const row = target instanceof Element && target.closest(".row") !== null;
+      if (row && button === 0 && pointerType === "mouse") list.press(true);
     });
+    addEventListener("pointermove", ({ buttons }) => buttons === 0 && list.press(false), { passive: true });
     for (const end of ["pointerup", "pointercancel", "blur"]) addEventListener(end, () => list.press(false));
     document.addEventListener("selectionchange", () => this.changed());
     scroller.addEventListener("copy", (event) => this.copied(event));
