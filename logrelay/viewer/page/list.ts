@@ -172,11 +172,11 @@ export class List {
     this.draw();
   }
 
-  /** A button is pressed on the list, or let go: in between, nothing moves under it. */
-  press(on: boolean): void {
-    if (on === this.pressed) return;
-    this.pressed = on;
-    if (on) this.rows.order();
+  /** A button is pressed on a row, or let go (null): in between, nothing moves under it. */
+  press(row: Element | null): void {
+    if ((row !== null) === this.pressed) return;
+    this.pressed = row !== null;
+    if (row) this.rows.orderAround(row);
     else this.draw();
   }
 

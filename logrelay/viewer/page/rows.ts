@@ -58,6 +58,16 @@ export class Rows {
     }
   }
 
+  /** The same, by moving all but one: an element that is moved while a button is pressed on it gets no click. */
+  orderAround(kept: Node): void {
+    const rows = [...this.shown].sort(([one], [other]) => one - other).map(([, { root }]) => root);
+    const at = rows.findIndex((row) => row === kept);
+    if (at < 0) return;
+    for (const row of rows.slice(0, at)) this.canvas.insertBefore(row, kept);
+    for (const row of rows.slice(at + 1).reverse()) this.canvas.insertBefore(row, kept.nextSibling);
+    while (this.canvas.firstChild !== rows[0]) this.canvas.append(this.canvas.firstChild!);
+  }
+
   release(number: number): void {
     const row = this.shown.get(number);
     if (!row) return;

@@ -17,11 +17,11 @@ export class TextSelection {
   ) {
     scroller.addEventListener("pointerdown", ({ button, pointerType, target }) => {
       // Not on the scroll bar: of its button's release some browsers say nothing.
-      const row = target instanceof Element && target.closest(".row") !== null;
-      if (row && button === 0 && pointerType === "mouse") list.press(true);
+      const row = target instanceof Element ? target.closest(".row") : null;
+      if (row && button === 0 && pointerType === "mouse") list.press(row);
     });
-    addEventListener("pointermove", ({ buttons }) => buttons === 0 && list.press(false), { passive: true });
-    for (const end of ["pointerup", "pointercancel", "blur"]) addEventListener(end, () => list.press(false));
+    addEventListener("pointermove", ({ buttons }) => buttons === 0 && list.press(null), { passive: true });
+    for (const end of ["pointerup", "pointercancel", "blur"]) addEventListener(end, () => list.press(null));
     document.addEventListener("selectionchange", () => this.changed());
     scroller.addEventListener("copy", (event) => this.copied(event));
   }
