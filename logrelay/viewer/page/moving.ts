@@ -9,6 +9,7 @@ import { banner } from "./notes.js";
 import type { View } from "./query.js";
 import type { Session } from "./session.js";
 import { texts } from "./texts.js";
+import { topNote } from "./topnote.js";
 
 const SETTLED = 400; // milliseconds after which lines that follow another have come
 const NEAR_TOP = 400; // pixels from the oldest line at which it is said whether there are older ones
@@ -136,11 +137,10 @@ export class Moving {
   /** Whether older lines are on their way, or why there are none, said at the top of the list. */
   private topNote(): void {
     const { session, lines } = this.parts;
-    const { list } = texts;
-    const words = { idle: "", loading: list.loadingOlder, done: list.noOlder, full: list.fullOlder };
     const nearTop = !lines.list.following && lines.scroller.scrollTop < NEAR_TOP;
-    const text = nearTop ? words[session.olderState] : "";
-    this.note.hidden = text === "";
-    say(this.note, text);
+    topNote(this.note, session, nearTop, () => {
+      session.olderAgain();
+      void this.older();
+    });
   }
 }

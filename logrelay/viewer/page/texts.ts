@@ -31,6 +31,7 @@ export const texts = {
     paused: "paused",
     gap: "lines are missing",
     closed: "ended",
+    away: "not connected",
     hints: {
       live: "The relay is connected to Railway, and lines are coming in.",
       quiet: "Nothing is broken: all connections stand, and nobody has written a line for a while.",
