@@ -9,12 +9,14 @@ import attrs
 import pytest
 import web_harness
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from web_harness import Relay
 
 from logrelay.errors import BudgetSpent, Scope, UpstreamError, UpstreamRefused
 from logrelay.relay.names import Deployment, Environment, Service
 from logrelay.web import routes
 from logrelay.web.environments_api import EnvironmentsApi
+from logrelay.web.forward import ForwardGuard
 from logrelay.web.origins import Origins
 from logrelay.web.places import Handshakes
 from logrelay.web.tickets import Tickets
@@ -259,6 +261,37 @@ async def test_a_foreign_page_is_refused_and_an_allowed_one_may_read(ask: Ask) -
 
     assert foreign[0] == 403
     assert foreign[1]["error"]["code"] == "origin_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (
+            {"Sec-Fetch-Site": "same-origin"},
+            200,
+        ),  # browsers send no Origin with a GET of the page's own origin
+        ({}, 403),
+        ({"Sec-Fetch-Site": "none"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"}, 403),
+    ],
+)
+async def test_a_cookie_lists_environments_for_the_relays_own_page_only(
+    ask: Ask, headers: dict[str, str], status: int
+) -> None:
+    async def lets_in(_: web.Request) -> web.Response:
+        return web.Response()
+
+    main_api = web.Application()
+    main_api.router.add_get("/may", lets_in)
+    async with TestServer(main_api) as server, ForwardGuard(str(server.make_url("/may"))) as guard:
+        asking = await ask(guard=guard)
+
+        answered, _ = await asking.get(**headers, Cookie="session=alice")
+
+    assert answered == status
 
 
 async def test_one_address_asks_only_so_often(ask: Ask) -> None:

@@ -1,5 +1,6 @@
 /** The table of keys: what each does, for the keyboard and for the sheet that explains it. */
 
+import { byId } from "./dom.js";
 import type { Drawer } from "./drawer.js";
 import type { FilterBar } from "./filterbar.js";
 import type { FindBar } from "./findbar.js";
@@ -8,6 +9,7 @@ import type { Lines } from "./lines.js";
 import type { Older } from "./older.js";
 import type { Ring } from "./ring.js";
 import type { Settings } from "./settings.js";
+import type { Taking } from "./taking.js";
 
 export interface Parts {
   ring: Ring;
@@ -17,6 +19,7 @@ export interface Parts {
   drawer: Drawer;
   olderMatches: Older;
   settings: Settings;
+  taking: Taking;
 }
 
 /** What the page can do that concerns more than one of its parts. */
@@ -26,22 +29,18 @@ export interface Deeds {
   changed(): void;
   choose(): void;
   openSettings(): void;
-  copySelection(): void;
-  copyLink(): void;
-  copyView(): void;
-  download(): void;
   sheet(): void;
 }
 
-export function commands(parts: Parts, deeds: Deeds): Key[] {
-  const { ring, lines, bar, findBar, settings } = parts;
+export function commands(parts: Parts & Deeds): Key[] {
+  const { ring, lines, bar, findBar, settings, taking } = parts;
   const isError = (number: number): boolean => !ring.isNotice(number) && ring.severity(number) === 3;
   const withSelected = (act: (number: number) => void) => (): void => {
     if (lines.selected !== null && ring.has(lines.selected)) act(lines.selected);
   };
   const set = (change: Partial<Settings>): void => {
     Object.assign(settings, change);
-    deeds.changed();
+    parts.changed();
   };
   return [
     { keys: ["j", "ArrowDown"], name: "down", group: "move", act: () => lines.step(1) },
@@ -51,7 +50,7 @@ export function commands(parts: Parts, deeds: Deeds): Key[] {
     { keys: ["G", "End"], name: "newest", group: "move", act: () => lines.list.follow(true) },
     { keys: ["g", "Home"], name: "oldest", group: "move", act: () => lines.list.reveal(ring.first, false) },
     { keys: [" "], name: "follow", group: "move", act: () => lines.list.follow(!lines.list.following) },
-    { keys: ["Enter", "o"], name: "open", group: "move", act: withSelected((number) => deeds.show(number)) },
+    { keys: ["Enter", "o"], name: "open", group: "move", act: withSelected((number) => parts.show(number)) },
     { keys: ["x"], name: "fold", group: "move", act: withSelected((number) => lines.fold(number)) },
     { keys: ["Escape"], name: "close", group: "move", act: () => escape(parts) },
     { keys: ["/"], name: "filter", group: "find", act: () => bar.input.focus() },
@@ -64,7 +63,7 @@ export function commands(parts: Parts, deeds: Deeds): Key[] {
       keys: ["a"],
       name: "around",
       group: "find",
-      act: withSelected((number) => deeds.showAround(number)),
+      act: withSelected((number) => parts.showAround(number)),
     },
     { keys: ["\\"], name: "clear", group: "find", act: () => bar.clear() },
     { keys: ["w"], name: "wrap", group: "view", act: () => set({ wrap: !settings.wrap }) },
@@ -88,18 +87,19 @@ export function commands(parts: Parts, deeds: Deeds): Key[] {
       act: () => set({ theme: document.documentElement.dataset["theme"] === "dark" ? "light" : "dark" }),
     },
     { keys: ["h"], name: "histogram", group: "view", act: () => set({ histogram: !settings.histogram }) },
-    { keys: ["e"], name: "environment", group: "view", act: () => deeds.choose() },
-    { keys: [","], name: "settings", group: "view", act: () => deeds.openSettings() },
-    { keys: ["c"], name: "copy", group: "take", act: () => deeds.copySelection() },
-    { keys: ["y"], name: "link", group: "take", act: () => deeds.copyLink() },
+    { keys: ["e"], name: "environment", group: "view", act: () => parts.choose() },
+    { keys: ["i"], name: "connection", group: "view", act: () => byId("state").click() },
+    { keys: [","], name: "settings", group: "view", act: () => parts.openSettings() },
+    { keys: ["c"], name: "copy", group: "take", act: () => taking.selection() },
+    { keys: ["y"], name: "link", group: "take", act: () => taking.selectionLink() },
     {
       keys: ["Y"],
       name: "viewLink",
       group: "take",
-      act: () => deeds.copyView(),
+      act: () => taking.viewLink(),
     },
-    { keys: ["d"], name: "download", group: "take", act: () => deeds.download() },
-    { keys: ["?"], name: "help", group: "take", act: () => deeds.sheet() },
+    { keys: ["d"], name: "download", group: "take", act: () => taking.download() },
+    { keys: ["?"], name: "help", group: "take", act: () => parts.sheet() },
   ];
 }
 

@@ -29,7 +29,10 @@ export class FilterBar {
   private timer = 0;
   private last = "";
 
-  constructor(private readonly apply: (wish: Wish) => Promise<string | null>) {
+  constructor(
+    private readonly apply: (wish: Wish) => Promise<string | null>,
+    counts: () => ReadonlyMap<string, number>,
+  ) {
     this.completion = new Completion(
       this.input,
       () => this.known,
@@ -39,14 +42,12 @@ export class FilterBar {
         this.now();
       },
     );
-    this.menu = new ServicesMenu(
-      () => this.known.map(({ name }) => name),
-      () => this.chosen,
-      (names) => {
-        this.chosen = [...names];
-        this.now();
-      },
-    );
+    this.menu = new ServicesMenu({
+      names: () => this.names,
+      chosen: () => this.chosen,
+      counts,
+      choose: (names) => this.choose(names),
+    });
     this.input.addEventListener("input", () => {
       this.completion.offer();
       this.soon();
@@ -99,20 +100,17 @@ export class FilterBar {
   }
 
   only(service: string): void {
-    this.chosen = [service];
-    this.now();
+    this.choose([service]);
   }
 
   /** All that are known but this one; what has no name yet can't be left out. */
   hide(service: string): void {
-    const names = this.chosen.length ? this.chosen : this.known.map(({ name }) => name);
-    this.chosen = names.filter((name) => name !== service);
-    this.now();
+    const names = this.chosen.length ? this.chosen : this.names;
+    this.choose(names.filter((name) => name !== service));
   }
 
   everything(): void {
-    this.chosen = [];
-    this.now();
+    this.choose([]);
   }
 
   clear(): void {
@@ -124,6 +122,15 @@ export class FilterBar {
 
   get empty(): boolean {
     return this.chosen.length === 0 && this.input.value.trim() === "" && this.level.value === "";
+  }
+
+  private get names(): string[] {
+    return this.known.map(({ name }) => name);
+  }
+
+  private choose(names: readonly string[]): void {
+    this.chosen = [...names];
+    this.now();
   }
 
   unknown(names: readonly string[]): void {
@@ -181,12 +188,10 @@ export class FilterBar {
   private showChips(): void {
     const { bar } = texts;
     const wish = this.wish();
-    const made: HTMLElement[] = this.chosen.map((name) =>
-      chip(name, `chip hue-${hueOf(name)}`, () => {
-        this.chosen = this.chosen.filter((other) => other !== name);
-        this.now();
-      }),
-    );
+    const hidden = hiddenOf(this.names, this.chosen);
+    const made = hidden.length
+      ? hidden.map((name) => this.hiddenChip(name))
+      : this.chosen.map((name) => this.chosenChip(name));
     for (const term of wish.attributes) {
       const label = bar.attribute(term.path, term.value, term.absent);
       const made1 = chip(label, "chip attribute", () => {
@@ -202,10 +207,28 @@ export class FilterBar {
     const count = this.chosen.length;
     say(
       byId("services-label"),
-      count === 0 ? bar.allServices : count === 1 ? this.chosen[0]! : bar.servicesChosen(count),
+      hidden.length
+        ? bar.allBut(hidden)
+        : count === 0
+          ? bar.allServices
+          : count === 1
+            ? this.chosen[0]!
+            : bar.servicesChosen(count),
     );
     this.level.classList.toggle("set", this.level.value !== "");
     this.servicesButton.classList.toggle("set", count > 0);
+  }
+
+  private chosenChip(name: string): HTMLElement {
+    const others = this.chosen.filter((other) => other !== name);
+    return chip(name, `chip hue-${hueOf(name)}`, () => this.choose(others));
+  }
+
+  /** Stands for a service that is left out; without it, the service is shown again. */
+  private hiddenChip(name: string): HTMLElement {
+    const shown = [...this.chosen, name];
+    const all = this.names.every((other) => shown.includes(other));
+    return chip(texts.bar.without(name), "chip without", () => this.choose(all ? [] : shown));
   }
 
   private key(event: KeyboardEvent): void {
@@ -217,6 +240,13 @@ export class FilterBar {
     event.preventDefault();
     event.stopPropagation();
   }
+}
+
+/** The services that are left out, where they are easier to name than those that are shown. */
+export function hiddenOf(known: readonly string[], chosen: readonly string[]): string[] {
+  if (chosen.length === 0 || chosen.some((name) => !known.includes(name))) return [];
+  const hidden = known.filter((name) => !chosen.includes(name));
+  return hidden.length < chosen.length ? hidden : [];
 }
 
 function chip(label: string, kind: string, remove: () => void): HTMLElement {

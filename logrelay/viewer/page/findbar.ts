@@ -59,7 +59,9 @@ export class FindBar {
   /** The next match downwards (1) or upwards (-1). */
   go(step: 1 | -1): void {
     if (!this.shown) return this.open();
-    if (this.text) this.lines.go(step, (number) => this.lines.matches(number));
+    if (!this.text) return;
+    this.lines.go(step, (number) => this.lines.matches(number));
+    this.tell();
   }
 
   /** All that was counted is counted anew. */
@@ -99,7 +101,7 @@ export class FindBar {
       this.hits[this.to & (SLOTS - 1)] = hit;
       this.found += hit;
     }
-    say(this.count, texts.bar.matches(this.found));
+    this.tell();
     if (this.to < this.ring.end && !this.asked) {
       this.asked = true;
       requestAnimationFrame(() => {
@@ -107,6 +109,17 @@ export class FindBar {
         this.scan();
       });
     }
+  }
+
+  /** How many matches there are, and which of them is the current one. */
+  private tell(): void {
+    const { current } = this.lines;
+    let place = 0;
+    if (current !== null && current >= this.from && current < this.to && this.hits[current & (SLOTS - 1)])
+      for (let number = this.from; number <= current; number += 1) place += this.hits[number & (SLOTS - 1)]!;
+    const { matches, matchOf } = texts.bar;
+    say(this.count, place ? matchOf(place, this.found) : matches(this.found));
+    this.count.classList.toggle("none", this.found === 0 && this.to === this.ring.end);
   }
 
   private key(event: KeyboardEvent): void {

@@ -42,8 +42,16 @@ function header(): HTMLElement {
   );
   environment.append(icon(ICONS.down));
   const state = el(
-    "div",
-    { id: "state", class: "state", "data-tone": "busy", "data-testid": "state" },
+    "button",
+    {
+      type: "button",
+      id: "state",
+      class: "state",
+      "data-tone": "busy",
+      "aria-haspopup": "dialog",
+      "aria-describedby": "state-more",
+      "data-testid": "state",
+    },
     el("span", { class: "dot" }),
     el("span", { id: "state-label" }, header.connecting),
   );
@@ -53,6 +61,12 @@ function header(): HTMLElement {
     el("h1", { class: "sr-only" }, texts.logs),
     environment,
     state,
+    el("span", { id: "state-more", class: "sr-only" }, header.more),
+    el(
+      "button",
+      { type: "button", id: "reconnect", class: "reconnect", hidden: true, "data-testid": "reconnect" },
+      header.now,
+    ),
     el(
       "div",
       { class: "facts" },
@@ -61,7 +75,6 @@ function header(): HTMLElement {
       el("span", { id: "freshness", title: header.freshnessHint, "data-testid": "freshness", hidden: true }),
       el("span", { id: "viewers", "data-testid": "viewers", hidden: true }),
     ),
-    el("span", { class: "grow" }),
     el(
       "div",
       { class: "tools" },

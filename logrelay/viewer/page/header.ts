@@ -1,13 +1,17 @@
 /** The header: which environment, and at a glance whether it is live, quiet or broken. */
 
 import type { Session } from "./session.js";
+import { connectionPanel } from "./connection.js";
 import { byId, say } from "./dom.js";
-import { statusOf } from "./status.js";
+import { ago, statusOf } from "./status.js";
 import { texts } from "./texts.js";
 import { span } from "./time.js";
 
+const PERIOD = 500; // milliseconds between two looks: seconds are counted down
+
 export class Header {
   private readonly pill = byId("state");
+  private readonly retry = byId("reconnect");
   private readonly label = byId("state-label");
   private readonly facts = {
     freshness: byId("freshness"),
@@ -18,8 +22,13 @@ export class Header {
   private readonly spoken = byId("spoken-state");
   private said = "";
 
-  constructor(private readonly session: Session) {
-    setInterval(() => this.show(), 500);
+  constructor(
+    private readonly session: Session,
+    hole: (number: number) => void,
+  ) {
+    this.pill.addEventListener("click", () => connectionPanel(session, hole));
+    this.retry.addEventListener("click", () => session.reconnect());
+    setInterval(() => this.show(), PERIOD);
   }
 
   show(): void {
@@ -30,6 +39,7 @@ export class Header {
     const status = statusOf(state, newest, now, session.held);
     this.pill.dataset["tone"] = status.tone;
     this.pill.title = status.hint;
+    this.retry.hidden = !state || state.retryAt === null;
     say(this.label, status.label);
     this.announce(status.tone, status.label);
     const frame = state?.upstream?.lastFrameAt ? Date.parse(state.upstream.lastFrameAt) : null;
@@ -47,11 +57,6 @@ export class Header {
     this.said = kind;
     say(this.spoken, label);
   }
-}
-
-/** A freshness that doesn't flicker: below two seconds it is simply now. */
-function ago(milliseconds: number): string {
-  return milliseconds < 2000 ? "now" : `${span(milliseconds).replace(/\.\d/, "")} ago`;
 }
 
 function fact(element: HTMLElement, text: string): void {

@@ -7,11 +7,13 @@ import { byId, say } from "./dom.js";
 import { finder, next } from "./find.js";
 import { lines as linesOf } from "./groups.js";
 import { List } from "./list.js";
+import type { RelayFilter } from "./model.js";
 import { needles } from "./query.js";
 import { CUT, type Look } from "./row.js";
 import type { Session } from "./session.js";
 import type { Settings } from "./settings.js";
 import { texts } from "./texts.js";
+import { TextSelection } from "./textselection.js";
 import { stamp } from "./time.js";
 
 const META = { wide: 250, narrow: 20 }; // pixels of a row that its message has not, to begin with
@@ -75,7 +77,8 @@ export class Lines {
     this.scroller.addEventListener("click", (event) => this.click(event));
     this.scroller.addEventListener("mousedown", (event) => event.shiftKey && event.preventDefault());
     this.scroller.addEventListener("contextmenu", () => this.list.follow(false));
-    document.addEventListener("selectionchange", () => this.selecting());
+    this.scroller.addEventListener("pointerover", (event) => this.explain(event));
+    new TextSelection(this.scroller, this.list, ring);
     this.narrow.addEventListener("change", () => this.themed());
   }
 
@@ -116,8 +119,9 @@ export class Lines {
     });
   }
 
-  filtered(search: string): void {
+  filtered({ search, severity }: Pick<RelayFilter, "search" | "severity">): void {
     this.filter = finder(needles(search));
+    this.scroller.classList.toggle("errors-only", severity === "error");
     this.list.refresh();
   }
 
@@ -132,6 +136,10 @@ export class Lines {
     const member = this.settings.grouped && groups.head(number) !== null;
     const foldable = this.settings.grouped && !ring.isNotice(number) && !member;
     const unfolded = groups.unfolded.has(number);
+    const folded =
+      foldable && !unfolded && !(this.settings.wrap && groups.folded(number) === 0)
+        ? groups.folded(number)
+        : 0;
     return {
       settings: this.settings,
       ground: this.ground,
@@ -139,10 +147,8 @@ export class Lines {
       filter: this.filter,
       selected: this.isSelected(number),
       found: number === this.current,
-      folded:
-        foldable && !unfolded && !(this.settings.wrap && groups.folded(number) === 0)
-          ? groups.folded(number)
-          : 0,
+      folded,
+      gist: folded ? groups.gist(number) : "",
       unfolded,
       member,
       now: Date.now(),
@@ -252,6 +258,23 @@ export class Lines {
 
   // -- clicks ------------------------------------------------------------------------------------------------
 
+  /** A time under the pointer says when that was, in full. */
+  private explain({ target }: Event): void {
+    const time = (target as HTMLElement).closest<HTMLElement>(".row .time");
+    const number = Number(time?.parentElement?.dataset["n"] ?? NaN);
+    if (!time || !this.session.ring.has(number)) return;
+    const entry = this.session.ring.entry(number);
+    const at = entry.id || new Date(entry.time).toISOString();
+    const full = { ...this.settings, clock: "full" as const, nanoseconds: true };
+    const now = Date.now();
+    const ago = stamp(entry.time, at, { ...full, clock: "relative" }, now);
+    time.title = texts.list.timeHint(
+      stamp(entry.time, at, full, now),
+      stamp(entry.time, at, { ...full, zone: "UTC" }, now),
+      ago,
+    );
+  }
+
   private click(event: MouseEvent): void {
     const target = event.target as HTMLElement;
     const row = target.closest<HTMLElement>(".row");
@@ -263,13 +286,6 @@ export class Lines {
     if (!document.getSelection()?.isCollapsed && !event.shiftKey) return; // text was being selected
     this.select(number, event.shiftKey);
     if (!event.shiftKey && !this.session.ring.isNotice(number)) this.events.open(number);
-  }
-
-  /** While text is being selected, lines must not run away under it. */
-  private selecting(): void {
-    const selection = document.getSelection();
-    if (!selection || selection.isCollapsed || !this.scroller.contains(selection.anchorNode)) return;
-    this.list.follow(false);
   }
 }
 

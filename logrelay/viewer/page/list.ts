@@ -8,7 +8,8 @@
 
 import { Heights } from "./heights.js";
 import type { Ring } from "./ring.js";
-import { fill, makeRow, type Look, type Row } from "./row.js";
+import { fill, type Look } from "./row.js";
+import { Rows } from "./rows.js";
 
 const OVERSCAN = 8; // rows beyond either edge
 const IDLE = 180; // milliseconds without a scroll event after which nobody is scrolling
@@ -28,8 +29,9 @@ export class List {
   /** Entries that have come since following ended. */
   unseen = 0;
   private readonly heights = new Heights();
-  private readonly rows = new Map<number, Row>();
-  private readonly spare: Row[] = [];
+  private readonly rows: Rows;
+  private pinned: readonly [number, number] | null = null;
+  private pressed = false;
   private blank = 0; // pixels above the oldest entry
   private viewHeight = 0;
   private drawnHeight = -1;
@@ -45,10 +47,11 @@ export class List {
     private readonly scroller: HTMLElement,
     private readonly canvas: HTMLElement,
     private readonly height: (number: number) => number,
-    private readonly look: (number: number) => Look,
+    look: (number: number) => Look,
     private readonly measured: () => boolean,
     private readonly events: ListEvents,
   ) {
+    this.rows = new Rows(canvas, this.heights, (row, number) => fill(row, ring.entry(number), look(number)));
     this.first = ring.first;
     this.end = ring.end;
     this.viewHeight = scroller.clientHeight;
@@ -96,7 +99,8 @@ export class List {
   }
 
   cleared(): void {
-    for (const number of [...this.rows.keys()]) this.release(number);
+    this.rows.clear();
+    this.pinned = null;
     this.heights.clear();
     this.blank = this.unseen = 0;
     this.first = this.ring.first;
@@ -161,20 +165,35 @@ export class List {
     return this.heights.at(this.first, this.end, this.scroller.scrollTop - this.blank);
   }
 
+  /** Keeps these entries as elements wherever the list is scrolled to; null lets them go. */
+  pin(range: readonly [number, number] | null): void {
+    if (range === null && this.pinned === null) return;
+    this.pinned = range;
+    this.draw();
+  }
+
+  /** A button is pressed on a row, or let go (null): in between, nothing moves under it. */
+  press(row: Element | null): void {
+    if ((row !== null) === this.pressed) return;
+    this.pressed = row !== null;
+    if (row) this.rows.orderAround(row);
+    else this.draw();
+  }
+
   /** Asks for a frame, once. */
   draw(): void {
     if (this.asked) return;
     this.asked = true;
     requestAnimationFrame(() => {
       this.asked = false;
-      this.frame();
+      if (!this.pressed || !this.following) this.frame();
     });
   }
 
   private drop(number: number): void {
     if (!this.following) this.blank += this.heights.get(number);
     this.heights.set(number, 0);
-    this.release(number);
+    this.rows.release(number);
   }
 
   private scrolled(): void {
@@ -213,12 +232,12 @@ export class List {
       this.stretch();
     }
     const [from, to] = this.range();
-    for (const number of this.rows.keys()) if (number < from || number >= to) this.release(number);
-    const drawn = this.fillRows(from, to);
+    const drawn = this.rows.show(from, to, this.stale);
     if (this.measured() && this.measure(drawn)) this.draw();
     this.stale = false;
-    this.place(from, to);
-    this.events.drawn(from, to);
+    this.rows.place(from, to, this.blank + this.heights.before(this.first, from));
+    if (!this.following) this.rows.order();
+    this.events.drawn(...this.visible());
     if (!this.following && this.lastTop - this.blank < NEAR_TOP) this.events.nearTop();
   }
 
@@ -235,35 +254,22 @@ export class List {
     this.move(top);
   }
 
-  private range(): [number, number] {
+  /** The entries that can be seen, from the first to the one after the last. */
+  private visible(): [number, number] {
     if (this.end <= this.first) return [this.first, this.first];
     const top = Math.max(0, this.lastTop - this.blank);
-    const from = Math.max(this.first, this.heights.at(this.first, this.end, top) - OVERSCAN);
-    let to = this.heights.at(this.first, this.end, top + this.viewHeight) + 1;
-    to = Math.min(this.end, to + OVERSCAN);
-    return [from, to];
+    const from = this.heights.at(this.first, this.end, top);
+    return [from, Math.min(this.end, this.heights.at(this.first, this.end, top + this.viewHeight) + 1)];
   }
 
-  private fillRows(from: number, to: number): number[] {
-    const drawn: number[] = [];
-    for (let number = from; number < to; number += 1) {
-      if (this.heights.get(number) === 0) {
-        this.release(number);
-        continue;
-      }
-      let row = this.rows.get(number);
-      if (row && !this.stale) continue;
-      if (!row) {
-        row = this.spare.pop() ?? makeRow();
-        this.rows.set(number, row);
-        row.root.dataset["n"] = String(number);
-        row.root.hidden = false;
-        if (!row.root.isConnected) this.canvas.append(row.root);
-      }
-      fill(row, this.ring.entry(number), this.look(number));
-      drawn.push(number);
-    }
-    return drawn;
+  /** The entries that are elements: some more at either end, and those that are selected as text. */
+  private range(): [number, number] {
+    const [from, to] = this.visible();
+    const [pinnedFrom, pinnedTo] = this.pinned ?? [from, to];
+    return [
+      Math.max(this.first, Math.min(from - OVERSCAN, pinnedFrom)),
+      Math.min(this.end, Math.max(to + OVERSCAN, pinnedTo)),
+    ];
   }
 
   /** Takes the heights that the browser gives to rows that were just filled; whether any is another than thought. */
@@ -272,8 +278,7 @@ export class List {
     let above = 0;
     let changed = false;
     for (const number of drawn) {
-      const row = this.rows.get(number)!;
-      const height = row.root.offsetHeight;
+      const height = this.rows.measured(number);
       const before = this.heights.get(number);
       if (height === 0 || Math.abs(height - before) < 1) continue;
       if (number < top) above += height - before;
@@ -285,38 +290,5 @@ export class List {
       if (above !== 0) this.move(this.lastTop + above);
     }
     return changed;
-  }
-
-  private place(from: number, to: number): void {
-    let top = this.blank + this.heights.before(this.first, from);
-    for (let number = from; number < to; number += 1) {
-      const row = this.rows.get(number);
-      if (row) {
-        const where = `translateY(${top}px)`;
-        if (row.root.style.transform !== where) row.root.style.transform = where;
-      }
-      top += this.heights.get(number);
-    }
-    if (!this.following) this.order(from, to);
-  }
-
-  /** Puts the elements in the order of the lines, for screen readers and for text that is selected across lines. */
-  private order(from: number, to: number): void {
-    let before: ChildNode | null = null;
-    for (let number = from; number < to; number += 1) {
-      const row = this.rows.get(number)?.root;
-      if (!row) continue;
-      const wanted: ChildNode | null = before ? before.nextSibling : this.canvas.firstChild;
-      if (wanted !== row) this.canvas.insertBefore(row, wanted);
-      before = row;
-    }
-  }
-
-  private release(number: number): void {
-    const row = this.rows.get(number);
-    if (!row) return;
-    this.rows.delete(number);
-    row.root.hidden = true;
-    this.spare.push(row);
   }
 }

@@ -7,6 +7,7 @@
  */
 
 import type { LogRecord, Notice, Severity } from "./model.js";
+import { NOWHERE, Sources } from "./sources.js";
 
 export const LIMIT = 100_000; // entries
 const CHARACTERS = 48 * 1024 * 1024; // of messages, attributes and ids; at most two bytes each
@@ -37,29 +38,6 @@ export interface Entry {
   readonly redacted: number;
 }
 
-/** Repeated texts, such as services' names, kept once each. */
-class Names {
-  private readonly numbers = new Map<string, number>();
-  readonly texts: string[] = [];
-
-  of(text: string): number {
-    let number = this.numbers.get(text);
-    if (number === undefined) {
-      number = this.texts.length;
-      this.texts.push(text);
-      this.numbers.set(text, number);
-    }
-    return number;
-  }
-}
-
-interface Source {
-  serviceId: string | null;
-  service: string;
-  deploymentId: string | null;
-  instanceId: string | null;
-}
-
 export class Ring {
   /** The number of the oldest entry held, and the one after the newest. */
   first = 0;
@@ -75,8 +53,7 @@ export class Ring {
   private readonly redactions = new Uint32Array(SLOTS);
   private readonly sizes = new Map<number, number>(); // few records are truncated
   private readonly notices = new Map<number, Notice>(); // and few entries are notices
-  private names = new Names();
-  private known: Source[] = [];
+  private readonly origins = new Sources();
 
   constructor(
     private readonly limit = LIMIT,
@@ -132,14 +109,12 @@ export class Ring {
 
   clear(): void {
     while (this.first < this.end) this.drop();
-    this.names = new Names();
-    this.known = [];
   }
 
   entry(number: number): Entry {
     const slot = number & (SLOTS - 1);
     const flags = this.flags[slot]!;
-    const source = this.known[this.sources[slot]!];
+    const source = this.origins.at(this.sources[slot]!);
     return {
       number,
       notice: flags & NOTICE ? (this.notices.get(number) ?? null) : null,
@@ -189,6 +164,20 @@ export class Ring {
     return this.sources[number & (SLOTS - 1)]!;
   }
 
+  /** How many records are held of each service, by its name. */
+  counts(): Map<string, number> {
+    return this.origins.counts();
+  }
+
+  /** The newest notice of one of these kinds that is held, or null. */
+  noticed(kinds: readonly string[]): number | null {
+    let newest: number | null = null;
+    for (const [number, { kind }] of this.notices) {
+      if (kinds.includes(kind) && number > (newest ?? -Infinity)) newest = number;
+    }
+    return newest;
+  }
+
   /** The number of the record with this id, or null; looked for from the newest. */
   find(id: string): number | null {
     for (let number = this.end - 1; number >= this.first; number -= 1) {
@@ -221,7 +210,7 @@ export class Ring {
     this.attributes[slot] = attributes;
     this.times[slot] = Date.parse(record.id.slice(0, 23) + "Z");
     this.severities[slot] = Math.max(0, SEVERITIES.indexOf(record.severity));
-    this.sources[slot] = this.sourceOf(record);
+    this.sources[slot] = this.origins.take(record);
     this.redactions[slot] = record.redacted ?? 0;
     this.flags[slot] = (record.late ? LATE : 0) | (record.truncated ? TRUNCATED : 0);
     if (record.truncated) this.sizes.set(number, record.size ?? 0);
@@ -235,7 +224,7 @@ export class Ring {
     this.severities[slot] = SEVERITIES.length - 1;
     this.flags[slot] = NOTICE;
     this.redactions[slot] = 0;
-    this.sources[slot] = 0xffffffff;
+    this.sources[slot] = NOWHERE;
     this.notices.set(number, notice);
   }
 
@@ -253,22 +242,8 @@ export class Ring {
     this.ids[slot] = this.messages[slot] = this.attributes[slot] = "";
     if (this.flags[slot]! & TRUNCATED) this.sizes.delete(number);
     if (this.flags[slot]! & NOTICE) this.notices.delete(number);
+    else this.origins.release(this.sources[slot]!);
     this.first += 1;
-  }
-
-  private sourceOf(record: LogRecord): number {
-    const key = `${record.serviceId}\n${record.serviceName}\n${record.deploymentId}\n${record.instanceId}`;
-    const number = this.names.of(key);
-    if (number === this.known.length) {
-      const { serviceId, deploymentId, instanceId } = record;
-      this.known.push({
-        serviceId,
-        service: record.serviceName ?? serviceId ?? "",
-        deploymentId,
-        instanceId,
-      });
-    }
-    return number;
   }
 }
 

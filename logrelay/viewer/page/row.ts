@@ -22,6 +22,7 @@ export interface Look {
   selected: boolean;
   found: boolean; // the match of the moment
   folded: number; // lines that belong to this one and are not shown
+  gist: string; // what the folded lines come to
   unfolded: boolean;
   member: boolean; // belongs to a line above
   now: number;
@@ -117,7 +118,7 @@ function fillMessage(host: HTMLElement, entry: Entry, look: Look): void {
   const text = cut ? whole.slice(0, CUT) : whole;
   const preview = look.unfolded ? "" : attributesPreview(entry.attributes, entry.severity);
   // Most lines are one piece of text, for which writing it is all there is to do.
-  if (!cut && !preview && !look.find && !look.filter && simple(text)) {
+  if (!cut && !preview && !look.gist && !look.find && !look.filter && simple(text)) {
     if (text === "") host.replaceChildren(el("i", { class: "quiet" }, texts.list.empty));
     else if (host.firstElementChild)
       host.replaceChildren(text); // the same text may have had highlights in it
@@ -128,6 +129,11 @@ function fillMessage(host: HTMLElement, entry: Entry, look: Look): void {
   appendText(parts, text, look);
   // Escapes alone show as nothing, too.
   if (parts.textContent === "") parts.append(el("i", { class: "quiet" }, texts.list.empty));
+  if (look.gist) {
+    const gist = el("span", { class: "gist" });
+    highlight(gist, plain(look.gist), spans(plain(look.gist), look.find), "found");
+    parts.append(" ", gist);
+  }
   if (cut)
     parts.append(
       "… ",

@@ -16,7 +16,8 @@ function said({ kind, data }: Notice): string {
     case "connected":
       return connected(data["resume"] as { outcome?: string } | null | undefined);
     case "disconnected":
-      return data["message"] ? `${rulers.disconnected}: ${String(data["message"])}` : rulers.disconnected;
+      // Only the relay's own sentence says more than that the connection is lost.
+      return data["error"] ? `${rulers.disconnected}: ${String(data["message"])}` : rulers.disconnected;
     case "reconnecting":
       return rulers.reconnecting(typeof data["reason"] === "string" ? data["reason"] : "");
     case "live":
@@ -42,12 +43,13 @@ function connected(resume: { outcome?: string } | null | undefined): string {
   return texts.rulers.connectedNone;
 }
 
-/** "12:00:01 to 12:00:21 (20 s)" where a notice says from when to when. */
+/** "12:00:01 to 12:00:21 (20 s)" where a notice says from when to when; a moment is where its ruler stands. */
 function period(data: Record<string, unknown>, look: TimeLook): string {
   const { from, to } = data;
   if (typeof from !== "string" || typeof to !== "string") return "";
   const [start, end] = [Date.parse(from), Date.parse(to)];
   const absolute: TimeLook = { ...look, clock: look.clock === "full" ? "full" : "time", nanoseconds: false };
+  if (end - start < 1000) return "";
   return `${stamp(start, from, absolute, 0)} to ${stamp(end, to, absolute, 0)} (${span(end - start)})`;
 }
 

@@ -13,6 +13,7 @@ import {
   type CredentialSource,
 } from "../client/index.js";
 import { Above } from "./above.js";
+import { Deployments } from "./deployments.js";
 import { Groups } from "./groups.js";
 import type { LogRecord, RelayFilter } from "./model.js";
 import { matches, type AttributeTerm } from "./query.js";
@@ -51,7 +52,7 @@ type Older = "idle" | "loading" | "done" | "full" | "stopped";
 
 export class Session {
   readonly groups: Groups;
-  filter: RelayFilter;
+  filter: RelayFilter = { services: [], search: "", severity: null };
   attributes: readonly AttributeTerm[] = [];
   /** Records that came in the current second, and in the one before. */
   rate = 0;
@@ -61,6 +62,7 @@ export class Session {
   /** Why the last look at what is older ended. */
   olderReason: HistoryPage["reason"] = null;
   held = false;
+  private events!: SessionEvents;
   private stream: LogStream | null = null;
   private environmentId = "";
   private counted = 0;
@@ -72,23 +74,25 @@ export class Session {
   private place = ""; // and that of the record that it was for
   private further: { before: string; above: string | null } | null = null; // where the last look back ended
   private readonly above: Above;
-  private deployments = new Map<string, Set<string>>();
+  private readonly deployments = new Deployments();
   private round = 0;
 
   constructor(
     readonly ring: Ring,
     private readonly base: string,
     private readonly credential: CredentialSource,
-    private readonly events: SessionEvents,
-    filter: RelayFilter,
   ) {
-    this.filter = filter;
     this.groups = new Groups(ring);
     this.above = new Above(ring, (record) => this.wanted(record));
     setInterval(() => {
       this.rate = this.counted;
       this.counted = 0;
     }, 1000);
+  }
+
+  /** Says who is told what changes; before anything is started. */
+  listen(events: SessionEvents): void {
+    this.events = events;
   }
 
   get state(): StreamState | null {
@@ -308,15 +312,9 @@ export class Session {
 
   /** A ruler where a service's records begin to come from a deployment that was not seen before. */
   private deployment({ serviceId, serviceName, deploymentId, id }: LogRecord): void {
-    if (!serviceId || !deploymentId) return;
-    const known = this.deployments.get(serviceId);
-    if (known?.has(deploymentId)) return;
-    if (!known) this.deployments.set(serviceId, new Set([deploymentId]));
-    else {
-      known.add(deploymentId);
-      const data = { service: serviceName ?? serviceId, id: deploymentId };
-      this.ring.pushNotice({ kind: "deployment", time: Date.parse(`${id.slice(0, 23)}Z`), data });
-    }
+    if (!this.deployments.begins(serviceId, deploymentId)) return;
+    const data = { service: serviceName ?? serviceId, id: deploymentId };
+    this.ring.pushNotice({ kind: "deployment", time: Date.parse(`${id.slice(0, 23)}Z`), data });
   }
 
   private notice(entry: Extract<Entry, { kind: "notice" }>): void {

@@ -71,6 +71,7 @@ export class SignIn {
       const ticket = await this.exchange(this.share);
       if (ticket) return { ticket };
       this.share = null;
+      if (!this.mode) await this.learn(); // whether there is another way in than a link
       if (!(await this.ask(texts.signin.link))) return null;
     }
     const reason = this.linked ? texts.signin.link : texts.signin.expired;
@@ -118,6 +119,7 @@ export class SignIn {
   /** What to do where a token can't be typed in: the main API's own sign-in, or a link from it. */
   private get elsewhere(): string | null {
     if (this.mode === "forward") return texts.signin.atApp;
+    if (this.mode === "ticket" && this.linked) return texts.signin.link;
     return this.mode === "ticket" ? texts.signin.needsLink : null;
   }
 }

@@ -21,12 +21,12 @@ export function statusOf(
   held: boolean,
 ): Status {
   const { header } = texts;
-  if (!state) return { tone: "busy", label: header.connecting, hint: "" };
+  if (!state) return { tone: "calm", label: header.away, hint: header.hints.away };
   const hints = header.hints;
   if (state.phase === "closed")
     return { tone: "bad", label: header.closed, hint: state.close?.message ?? hints.closed };
   if (state.phase === "connecting" && !state.close)
-    return { tone: "busy", label: header.connecting, hint: "" };
+    return { tone: "busy", label: header.connecting, hint: hints.connecting };
   if (state.phase === "reconnecting" || state.phase === "connecting") {
     const label = header.reconnecting(Math.max(1, state.attempt), seconds(state.retryAt, now));
     return { tone: "bad", label, hint: state.close?.message ?? hints.reconnecting };
@@ -62,4 +62,9 @@ function upstreamStatus({ upstream }: StreamState, now: number): Status | null {
 
 function seconds(at: number | null, now: number): number {
   return at === null ? 0 : Math.max(0, Math.ceil((at - now) / 1000));
+}
+
+/** How long ago, without flickering: below two seconds it is simply now. */
+export function ago(milliseconds: number): string {
+  return milliseconds < 2000 ? "now" : `${span(milliseconds).replace(/\.\d/, "")} ago`;
 }
