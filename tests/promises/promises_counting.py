@@ -41,6 +41,7 @@ class Place:
     ns: int
     hidden: bool = False  # Railway's polls pass it over: it is found later, out of turn
     late: bool = False  # stamped before one that was written earlier
+    passed: bool = False  # the same, or stamped like the newest of those
 
 
 def keys(rows: Iterable[Row]) -> dict[str, Place]:
@@ -50,7 +51,7 @@ def keys(rows: Iterable[Row]) -> dict[str, Place]:
     highest = 0
     for number, row in enumerate(rows):
         seen[row.message, row.ns] += 1
-        place = Place(number, row.ns, row.hidden, row.ns < highest)
+        place = Place(number, row.ns, row.hidden, row.ns < highest, row.ns <= highest)
         found[_named(row.message, seen[row.message, row.ns])] = place
         highest = max(highest, row.ns)
     return found

@@ -91,6 +91,20 @@ class Got:
 
     key: str
     visit: int
+    late: bool = False  # as the relay said
+
+
+@attrs.frozen
+class Come:
+    """A record whose order is judged: where it belongs, and how it came."""
+
+    place: Place
+    got: Got
+
+    @property
+    def fetched(self) -> bool:
+        """Whether a query has brought it: by the subscription it would have been late."""
+        return self.place.passed and not self.got.late
 
 
 @attrs.define(eq=False)
@@ -103,6 +117,9 @@ class Reader:
     seeded: dict[int, int] = attrs.field(
         repr=False
     )  # rows that had been written when the relay's nth life began
+    arrived: dict[tuple[int, str], int] = attrs.field(
+        repr=False
+    )  # rows that had been written when anyone was sent a late record, by the relay's life and the record's name
     sight: Sight = attrs.Factory(Sight)
     wanted: Sight = attrs.Factory(Sight)  # the same, or what has been asked for and not been confirmed
     visits: list[Visit] = attrs.Factory(list)
@@ -237,7 +254,10 @@ class Reader:
 
     def _record(self, visit: Visit, record: dict[str, Any]) -> None:
         name = key(record)
-        self.got.append(Got(name, len(self.visits) - 1))
+        late = record.get("late", False)
+        self.got.append(Got(name, len(self.visits) - 1, late))
+        if late:
+            self.arrived.setdefault((visit.life, name), len(self.rows))
         self.seen.add(name)
         self.anchor = self.record = Anchor(record["id"], visit.life, len(self.got))
         if not self.sight.sees(record["serviceName"], record["message"]):
@@ -317,7 +337,7 @@ class Reader:
         return place.number >= first or place.ns >= stamp
 
     def _judge_order(self, written: Mapping[str, Place], verdict: "Verdict") -> None:
-        run: list[Place] = []
+        run: list[Come] = []
         done: set[str] = set()
         visit = -1
         for got in self.got:
@@ -341,12 +361,31 @@ class Reader:
                 or (place.late and place.number < (come.connected or 0))
             )
             if not place.hidden and not aside:
-                run.append(place)
+                run.append(Come(place, got))
         self._close_run(run, verdict)
 
-    @staticmethod
-    def _close_run(run: list[Place], verdict: "Verdict") -> None:
-        verdict.disorder += [f"{place} comes too late" for place in misplaced(run)]
+    def _close_run(self, run: list[Come], verdict: "Verdict") -> None:
+        wrong = set(misplaced([come.place for come in run]))
+        verdict.disorder += [
+            f"{come.place} comes too late"
+            for at, come in enumerate(run)
+            if come.place in wrong and not all(self._may_precede(before, come) for before in run[:at])
+        ]
+
+    def _may_precede(self, before: Come, come: Come) -> bool:
+        """Whether one record may have come before another.
+
+        A query shows lines that no poll has brought yet. Of the lines that were written since the past was fetched up
+        to some stamp, those stamped later come with its next page, and those stamped before come, late, by the next
+        poll: before it nothing tells the relay of them. As soon as one has arrived, whatever is written from then on
+        has to come after it.
+        """
+        if before.place.number < come.place.number or before.place.ns < come.place.ns:
+            return True
+        visit = self.visits[come.got.visit]
+        if not (visit.sorted and come.got.late and before.fetched and before.got.visit == come.got.visit):
+            return False
+        return before.place.number < self.arrived[visit.life, come.got.key]
 
     def _judge_missing(self, written: Mapping[str, Place], verdict: "Verdict") -> None:
         if self.baseline is None:

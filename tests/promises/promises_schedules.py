@@ -40,7 +40,7 @@ QUICK = {
 
 @attrs.frozen
 class Write:
-    """So many lines in one go: `plain`, `tied`, `late`, `twins` (each said twice), `padded`, or `mixed` of most.
+    """So many lines in one go, each `plain`, `tied`, `late`, a `late tie`, said twice (`twins`), `padded`, or `mixed`.
 
     Where the relay reads again, some of the mixed ones are hidden from polls.
     """
@@ -315,7 +315,8 @@ class Player:
         services = self.world.environment.services
         names = {service.id: service.name for service in services}
         seeded: dict[int, int] = {}
-        self.readers = [Reader(f"reader {place}", self.rows, names, seeded) for place in range(3)]
+        arrived: dict[tuple[int, str], int] = {}
+        self.readers = [Reader(f"reader {place}", self.rows, names, seeded, arrived) for place in range(3)]
         self.life = 0
         self._looked = -1  # records that had come at the last look for what is missing
         self._lacking = False
