@@ -186,7 +186,7 @@ def _json(body: object) -> web.Response:
 def _by_own_page(request: web.Request) -> bool:
     """Whether the relay's own page asks: a browser names no Origin in a GET of the page's own origin, but says so.
 
-    The header is the browser's alone: no page's script can set it (Fetch Metadata, section 2). Where it isn't sent, as over
-    plain HTTP to another machine, a cookie without an Origin opens nothing, as on the stream.
+    The header is the browser's alone: no page's script can set it (Fetch Metadata, section 2). Where it isn't sent, as
+    over plain HTTP to another machine, a cookie without an Origin opens nothing, as on the stream.
     """
     return hdrs.ORIGIN not in request.headers and request.headers.get("Sec-Fetch-Site") == "same-origin"
