@@ -39,6 +39,8 @@ export class List {
   private scrolledAt = 0;
   private asked = false;
   private stale = false; // rows show something that has changed
+  private drawnEnd = 0; // the end at the last frame
+  private skipped = false; // the frame before was left out
   private first: number;
   private end: number;
 
@@ -186,8 +188,20 @@ export class List {
     this.asked = true;
     requestAnimationFrame(() => {
       this.asked = false;
-      if (!this.pressed || !this.following) this.frame();
+      if (this.pressed && this.following) return;
+      this.skipped = !this.skipped && this.flooded();
+      if (this.skipped) this.draw();
+      else this.frame();
     });
+  }
+
+  /** Whether all lines on the screen are others since the last frame: nobody reads those, and half the frames will do. */
+  private flooded(): boolean {
+    if (!this.following || this.stale) return false;
+    const end = Math.max(this.first, this.end - 1);
+    return (
+      this.heights.before(this.first, end) - this.heights.before(this.first, this.drawnEnd) > this.viewHeight
+    );
   }
 
   private drop(number: number): void {
@@ -235,6 +249,7 @@ export class List {
     const drawn = this.rows.show(from, to, this.stale);
     if (this.measured() && this.measure(drawn)) this.draw();
     this.stale = false;
+    this.drawnEnd = this.end;
     this.rows.place(from, to, this.blank + this.heights.before(this.first, from));
     if (!this.following) this.rows.order();
     this.events.drawn(...this.visible());

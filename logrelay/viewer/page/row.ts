@@ -2,7 +2,7 @@
 
 import { pieces, plain, simple, type Piece, type Rgb, type Style } from "./ansi.js";
 import { hueOf, readable } from "./colours.js";
-import { el, say } from "./dom.js";
+import { el } from "./dom.js";
 import { spans, type Span } from "./find.js";
 import type { Entry } from "./ring.js";
 import { rulerText } from "./rulers.js";
@@ -37,6 +37,8 @@ export interface Row {
   fold: HTMLElement;
   message: HTMLElement;
   marks: HTMLElement;
+  place: number; // pixels below the top of the layer that rows stand in
+  moved: boolean; // shows another line than when it was placed
 }
 
 export function makeRow(): Row {
@@ -53,23 +55,25 @@ export function makeRow(): Row {
   const message = el("span", { class: "message" });
   const marks = el("span", { class: "marks" });
   const root = el("div", { class: "row", "data-testid": "row" }, time, level, service, marks, fold, message);
-  return { root, time, level, service, fold, message, marks };
+  return { root, time, level, service, fold, message, marks, place: NaN, moved: true };
 }
 
 export function fill(row: Row, entry: Entry, look: Look): void {
   if (entry.notice) return fillRuler(row, entry, look);
   const severity = entry.severity ?? "none";
-  row.root.className =
+  dressed(
+    row.root,
     `row sev-${severity}` +
-    (look.selected ? " selected" : "") +
-    (look.found ? " current" : "") +
-    (look.member ? " member" : "") +
-    (look.unfolded ? " unfolded" : "");
-  row.root.dataset["id"] = entry.id;
-  say(row.time, stamp(entry.time, entry.id, look.settings, look.now));
-  say(row.level, texts.list.severities[severity]);
-  say(row.service, plain(entry.service));
-  row.service.className = `service hue-${hueOf(entry.service)}`;
+      (look.selected ? " selected" : "") +
+      (look.found ? " current" : "") +
+      (look.member ? " member" : "") +
+      (look.unfolded ? " unfolded" : ""),
+  );
+  row.root.setAttribute("data-id", entry.id);
+  write(row.time, stamp(entry.time, entry.id, look.settings, look.now));
+  write(row.level, texts.list.severities[severity]);
+  write(row.service, plain(entry.service));
+  dressed(row.service, `service hue-${hueOf(entry.service)}`);
   fillMarks(row.marks, entry);
   fillFold(row, look);
   fillMessage(row.message, entry, look);
@@ -77,15 +81,27 @@ export function fill(row: Row, entry: Entry, look: Look): void {
 
 function fillRuler(row: Row, entry: Entry, look: Look): void {
   const notice = entry.notice!;
-  row.root.className = `row ruler ruler-${notice.kind}${look.selected ? " selected" : ""}`;
-  row.root.dataset["id"] = "";
-  say(row.time, stamp(entry.time, new Date(entry.time).toISOString(), look.settings, look.now));
-  say(row.level, "");
-  say(row.service, "");
-  row.service.className = "service";
+  dressed(row.root, `row ruler ruler-${notice.kind}${look.selected ? " selected" : ""}`);
+  row.root.setAttribute("data-id", "");
+  write(row.time, stamp(entry.time, new Date(entry.time).toISOString(), look.settings, look.now));
+  write(row.level, "");
+  write(row.service, "");
+  dressed(row.service, "service");
   row.marks.replaceChildren();
   row.fold.hidden = true;
-  say(row.message, rulerText(notice, look.settings));
+  write(row.message, rulerText(notice, look.settings));
+}
+
+/** Writes a text into the node that is there: five thousand lines a second would make ten thousand nodes of garbage. */
+function write(host: HTMLElement, text: string): void {
+  const node = host.firstChild;
+  if (node instanceof Text && node === host.lastChild) {
+    if (node.data !== text) node.data = text;
+  } else if (node || text) host.replaceChildren(text);
+}
+
+function dressed(element: HTMLElement, classes: string): void {
+  if (element.className !== classes) element.className = classes;
 }
 
 function fillMarks(host: HTMLElement, entry: Entry): void {
@@ -107,7 +123,7 @@ function fillMarks(host: HTMLElement, entry: Entry): void {
 function fillFold(row: Row, look: Look): void {
   row.fold.hidden = look.folded === 0 && !look.unfolded;
   if (row.fold.hidden) return;
-  say(row.fold, look.unfolded ? "−" : texts.list.unfoldLines(look.folded));
+  write(row.fold, look.unfolded ? "−" : texts.list.unfoldLines(look.folded));
   row.fold.setAttribute("aria-label", look.unfolded ? texts.list.fold : texts.list.unfold(look.folded));
   row.fold.setAttribute("aria-expanded", String(look.unfolded));
 }
@@ -120,9 +136,7 @@ function fillMessage(host: HTMLElement, entry: Entry, look: Look): void {
   // Most lines are one piece of text, for which writing it is all there is to do.
   if (!cut && !preview && !look.gist && !look.find && !look.filter && simple(text)) {
     if (text === "") host.replaceChildren(el("i", { class: "quiet" }, texts.list.empty));
-    else if (host.firstElementChild)
-      host.replaceChildren(text); // the same text may have had highlights in it
-    else say(host, text);
+    else write(host, text);
     return;
   }
   const parts = document.createDocumentFragment();
