@@ -2,6 +2,8 @@
 
 Each row of the table is a while of a flood: frame times by the stamps of animation frames, long tasks, the time from a
 key to the frame that shows its effect, keys that got lost, and how much of one core the page's main thread took.
+Frames and long tasks are told by the clock, and so by whatever else the machine does; the columns under "own" are
+tasks by the processor time of the page's main thread, which is the page's doing alone.
 In the same run stand a page that only receives and parses the same messages, and one that adds an element for each
 line as most viewers do. The lines come from a process of its own, over loopback.
 """
@@ -15,13 +17,17 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT), str(ROOT / "tests" / "viewer" / "browser")]
 
+from bench_tasks import Tasks, traced  # noqa: E402 of the same folder
 from browser_flood import MIB, Flood, Inspector, flood  # noqa: E402 found by the path above
 from browser_scene import Window, Windows, launched  # noqa: E402 as above
 
@@ -60,6 +66,7 @@ class Row:
     task: float
     heap: float  # MiB of JavaScript
     nodes: int
+    tasks: Tasks
 
     def text(self) -> str:
         """The row as it is printed."""
@@ -70,15 +77,19 @@ class Row:
             if self.keys
             else " " * 16
         )
+        own = f"{max(self.tasks.own, default=0):6.1f} {self.tasks.over(16):5} {self.tasks.over(50):5}"
         shares = f"{self.script:6.1%} {self.task:6.1%}"
-        return f"{self.name:28} {times} {over:5} {len(self.long):5} {keys} {shares} {self.heap:7.1f} {self.nodes:7}"
+        return (
+            f"{self.name:28} {times} {over:5} {len(self.long):5} {own} {keys} {shares} "
+            f"{self.heap:7.1f} {self.nodes:7}"
+        )
 
 
 HEADING = (
-    f"{'':28} {'frames, ms':^20} {'over':>5} {'long':>5} {'keys, ms':^11} {'':4} {'of a core':^13} "
-    f"{'heap':>7} {'DOM':>7}\n"
-    f"{'':28} {'p50':>6} {'p99':>6} {'max':>6} {'50 ms':>5} {'tasks':>5} {'p50':>5} {'max':>5} {'lost':>4} "
-    f"{'script':>6} {'all':>6} {'MiB':>7} {'nodes':>7}\n"
+    f"{'':28} {'frames, ms':^20} {'over':>5} {'long':>5} {'tasks, own ms':^18} {'keys, ms':^11} {'':4} "
+    f"{'of a core':^13} {'heap':>7} {'DOM':>7}\n"
+    f"{'':28} {'p50':>6} {'p99':>6} {'max':>6} {'50 ms':>5} {'tasks':>5} {'max':>6} {'>16':>5} {'>50':>5} "
+    f"{'p50':>5} {'max':>5} {'lost':>4} {'script':>6} {'all':>6} {'MiB':>7} {'nodes':>7}\n"
 )
 
 
@@ -91,6 +102,7 @@ def _part(values: list[float], share: float) -> float:
 class Bench:
     """A window on a flood, and what is measured of it."""
 
+    browser: "Browser"
     window: Window
     inspector: Inspector
     lines: Flood
@@ -108,7 +120,9 @@ class Bench:
         window = await windows.open(path, base=lines.base, wait=wait)
         await lines.child.until_said(joined + 1, joined=True)
         await window.page.evaluate(_PROBE)
-        return cls(window, await Inspector.of(window), lines, given.seconds, given.rate, **options)
+        return cls(
+            windows.browser, window, await Inspector.of(window), lines, given.seconds, given.rate, **options
+        )
 
     async def fill(self, count: int) -> None:
         """Have so many lines sent as fast as they are taken, and wait until they are held."""
@@ -127,7 +141,8 @@ class Bench:
         await asyncio.sleep(SETTLE)
         await self.window.page.evaluate(_RESET)
         before = await self.inspector.metrics()
-        pressed = await self._press()
+        async with traced(self.browser) as tasks:
+            pressed = await self._press()
         after = await self.inspector.metrics()
         found = await self.window.page.evaluate(_READ)
         if count:
@@ -144,6 +159,7 @@ class Bench:
             (after["TaskDuration"] - before["TaskDuration"]) / passed,
             (memory.heap + memory.buffers) / MIB,
             memory.nodes,
+            tasks,
         )
 
     async def _press(self) -> int:
@@ -164,10 +180,11 @@ class Bench:
         """The longest frame that one deed makes, while no lines come."""
         await asyncio.sleep(SETTLE)
         await self.window.page.evaluate(_RESET)
-        await act()
-        await asyncio.sleep(SETTLE)
+        async with traced(self.browser) as tasks:
+            await act()
+            await asyncio.sleep(SETTLE)
         found = await self.window.page.evaluate(_READ)
-        return f"{name:28} {max(found['frames']):6.1f}  long tasks: {[round(long) for long in found['long']]}"
+        return f"{name:28} {max(found['frames']):6.1f} {max(tasks.own, default=0):9.1f}"
 
 
 async def flooded(bench: Bench, held: str, show: Callable[[str], None]) -> None:
@@ -196,7 +213,7 @@ async def flooded(bench: Bench, held: str, show: Callable[[str], None]) -> None:
 async def deeds(bench: Bench, show: Callable[[str], None]) -> None:
     """What single deeds cost while the page holds all that it can."""
     page = bench.window.page
-    show("\nthe longest frame of one deed with 100,000 lines held, ms")
+    show(f"\n{'deeds, 100,000 lines held':28} {'frame':>6} {'own task':>9}  the longest, ms")
     for name, key in (
         ("wrap", "w"),
         ("unwrap", "w"),
