@@ -7,7 +7,9 @@ import type { Ring } from "./ring.js";
 import { texts } from "./texts.js";
 
 const SLOTS = 131_072;
-const SLICE = 4000; // entries that are looked at between two frames
+const SLICE = 4000; // entries that are looked at between two frames, at most
+const BUDGET = 6; // milliseconds that this may take, for lines of a hundred thousand letters
+const STEP = 64; // entries between two looks at the clock
 
 export class FindBar {
   private readonly host = byId("find-bar");
@@ -60,8 +62,14 @@ export class FindBar {
   go(step: 1 | -1): void {
     if (!this.shown) return this.open();
     if (!this.text) return;
-    this.lines.go(step, (number) => this.lines.matches(number));
+    this.lines.go(step, (number) => this.hit(number));
     this.tell();
+  }
+
+  /** Whether an entry matches; those that were looked at are not looked at again. */
+  private hit(number: number): boolean {
+    if (number >= this.from && number < this.to) return this.hits[number & (SLOTS - 1)] === 1;
+    return this.lines.matches(number);
   }
 
   /** All that was counted is counted anew. */
@@ -96,7 +104,9 @@ export class FindBar {
     }
     this.to = Math.max(this.to, this.from);
     const end = Math.min(this.ring.end, this.to + SLICE);
+    const began = performance.now();
     for (; this.to < end; this.to += 1) {
+      if (this.to % STEP === 0 && performance.now() - began > BUDGET) break;
       const hit = this.lines.matches(this.to) ? 1 : 0;
       this.hits[this.to & (SLOTS - 1)] = hit;
       this.found += hit;

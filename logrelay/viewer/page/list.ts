@@ -6,6 +6,7 @@
  * at the top, which is taken away when nobody is scrolling; so a scroll under way is never pulled about.
  */
 
+import { Frames } from "./frames.js";
 import { Heights } from "./heights.js";
 import type { Ring } from "./ring.js";
 import { fill, type Look } from "./row.js";
@@ -30,6 +31,10 @@ export class List {
   unseen = 0;
   private readonly heights = new Heights();
   private readonly rows: Rows;
+  private readonly frames = new Frames(
+    () => this.flooded(),
+    () => this.frame(),
+  );
   private pinned: readonly [number, number] | null = null;
   private pressed = false;
   private blank = 0; // pixels above the oldest entry
@@ -37,10 +42,8 @@ export class List {
   private drawnHeight = -1;
   private lastTop = 0;
   private scrolledAt = 0;
-  private asked = false;
   private stale = false; // rows show something that has changed
   private drawnEnd = 0; // the end at the last frame
-  private skipped = false; // the frame before was left out
   private first: number;
   private end: number;
 
@@ -184,24 +187,13 @@ export class List {
 
   /** Asks for a frame, once. */
   draw(): void {
-    if (this.asked) return;
-    this.asked = true;
-    requestAnimationFrame(() => {
-      this.asked = false;
-      if (this.pressed && this.following) return;
-      this.skipped = !this.skipped && this.flooded();
-      if (this.skipped) this.draw();
-      else this.frame();
-    });
+    this.frames.ask();
   }
 
   /** Whether all lines on the screen are others since the last frame: nobody reads those, and half the frames will do. */
   private flooded(): boolean {
-    if (!this.following || this.stale) return false;
-    const end = Math.max(this.first, this.end - 1);
-    return (
-      this.heights.before(this.first, end) - this.heights.before(this.first, this.drawnEnd) > this.viewHeight
-    );
+    if (!this.following || this.stale || this.pressed) return false;
+    return this.heights.total - this.heights.before(this.first, this.drawnEnd) > this.viewHeight;
   }
 
   private drop(number: number): void {
@@ -235,6 +227,7 @@ export class List {
   }
 
   private frame(): void {
+    if (this.pressed && this.following) return;
     if (this.following) {
       this.blank = 0;
       this.stretch();

@@ -31,6 +31,7 @@ const LOOKS = [
 ] as const; // milliseconds after a record's stamp, and how many records are looked at for it
 const RECENT = 2000; // milliseconds that a record may be older than the watching of it, and still be new
 const PATIENCE = 20_000; // entries of the stream that wait for a look back
+const BATCH = 1000; // entries that are taken within a frame, which a phone has time for, too
 const HELD = 3000; // entries between a reader and the oldest one, below which the stream is held
 
 export interface SessionEvents {
@@ -122,6 +123,7 @@ export class Session {
       environmentId,
       filter: this.filter,
       tail: TAIL,
+      batch: BATCH,
       ...(id ? { lastId: id } : {}),
       credential: this.credential,
     });
