@@ -3,6 +3,7 @@
 import { button, byId, el } from "./dom.js";
 import { pieces, TYPES, type Format } from "./exports.js";
 import { LIMIT, type Entry, type Ring } from "./ring.js";
+import { save } from "./saving.js";
 import type { Session } from "./session.js";
 import type { Settings } from "./settings.js";
 import type { SignIn } from "./signin.js";
@@ -94,15 +95,17 @@ export function downloadPanel(ring: Ring, selected: readonly number[], name: str
   const { actions } = texts;
   const numbers = selected.length > 1 ? selected : null;
   const count = numbers?.length ?? ring.length;
+  // Lines go on coming meanwhile, and the oldest are let go.
   const entries = function* (): Generator<Entry> {
-    if (numbers) for (const number of numbers) yield ring.entry(number);
-    else for (let number = ring.first; number < ring.end; number += 1) yield ring.entry(number);
+    const { first, end } = ring;
+    if (numbers) for (const number of numbers) if (ring.has(number)) yield ring.entry(number);
+    if (!numbers) for (let at = first; at < end; at += 1) if (ring.has(at)) yield ring.entry(at);
   };
   const formats = (Object.keys(TYPES) as Format[]).map((format) =>
     button(
       actions.downloads[format],
       () => {
-        save([...pieces(entries(), format)], `${name}.${TYPES[format][0]}`, TYPES[format][1]);
+        void save(pieces(entries(), format), `${name}.${TYPES[format][0]}`, TYPES[format][1]);
         closePanel();
       },
       { "data-testid": `download-${format}` },
@@ -114,11 +117,4 @@ export function downloadPanel(ring: Ring, selected: readonly number[], name: str
     el("div", { class: "choices" }, ...formats),
     closing(texts.keys.close),
   );
-}
-
-function save(parts: string[], name: string, type: string): void {
-  const url = URL.createObjectURL(new Blob(parts, { type }));
-  const link = el("a", { href: url, download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000); // the browser reads it after the click
 }
