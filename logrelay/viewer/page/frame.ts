@@ -67,6 +67,15 @@ function header(): HTMLElement {
       { type: "button", id: "reconnect", class: "reconnect", hidden: true, "data-testid": "reconnect" },
       header.now,
     ),
+    el("button", {
+      type: "button",
+      id: "holes",
+      class: "holes",
+      title: header.holesHint,
+      "aria-haspopup": "dialog",
+      hidden: true,
+      "data-testid": "holes",
+    }),
     el(
       "div",
       { class: "facts" },

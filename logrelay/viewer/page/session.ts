@@ -99,6 +99,11 @@ export class Session {
     return this.stream?.state ?? null;
   }
 
+  /** The stamp of the newest entry, in milliseconds, or null. */
+  get newest(): number | null {
+    return this.ring.length ? this.ring.time(this.ring.end - 1) : null;
+  }
+
   /** The place to go on from after a reload. */
   get lastId(): string | null {
     return this.stream?.lastId ?? null;

@@ -30,6 +30,8 @@ export const texts = {
     backfilling: (fetched: number): string => `filling a hole, ${plural(fetched, "line", "lines")} so far`,
     paused: "paused",
     gap: "lines are missing",
+    holes: (holes: number): string => plural(holes, "gap", "gaps"),
+    holesHint: "Places among the lines held where something is missing",
     closed: "ended",
     away: "not connected",
     hints: {
@@ -63,6 +65,8 @@ export const texts = {
     lag: "Own lag",
     viewers: "Viewers",
     held: "Lines held",
+    missing: "Missing",
+    missingIn: (holes: number): string => `lines in ${plural(holes, "place", "places")}`,
     version: "Relay's version",
     hole: "Show what is missing",
     connecting: (since: string): string => `connecting for ${since}`,
