@@ -27,14 +27,18 @@ export class Completion {
   private offered: Option[] = [];
   private active = -1;
 
-  /** `chosen` takes what is complete, which is taken out of the text before. */
+  /**
+   * `chosen` takes what is complete, which is taken out of the text before; `left` hears that what is typed stays as
+   * it is, without a choice.
+   */
   constructor(
     private readonly input: HTMLInputElement,
     private readonly services: () => readonly Service[],
     private readonly chosen: (choice: Chosen) => void,
+    private readonly left: () => void,
   ) {
     input.addEventListener("focus", () => this.offer());
-    input.addEventListener("blur", () => this.show(false));
+    input.addEventListener("blur", () => this.leave());
     this.host.addEventListener("mousedown", (event) => {
       event.preventDefault(); // the field keeps the focus
       const option = (event.target as Element).closest("[role=option]");
@@ -50,6 +54,14 @@ export class Completion {
     this.show(this.offered.length > 0);
   }
 
+  /** Whether the word that is being typed is an operator or a name to be chosen, and not complete yet. */
+  get unfinished(): boolean {
+    const word = this.word();
+    if (/^-?@[\w.[\]-]*:?$/.test(word)) return document.activeElement === this.input;
+    const whole = word.toLowerCase();
+    return !this.host.hidden && !this.offered.some(({ text }) => text.toLowerCase() === whole);
+  }
+
   /** Whether a key was for the completions. */
   key(event: KeyboardEvent): boolean {
     if (this.host.hidden) return false;
@@ -62,7 +74,7 @@ export class Completion {
       }
       this.show(true);
     } else if (event.key === "Enter" || event.key === "Tab") this.insert(this.active);
-    else if (event.key === "Escape") this.show(false);
+    else if (event.key === "Escape") this.leave();
     else return false;
     return true;
   }
@@ -119,6 +131,11 @@ export class Completion {
     if (!choice) return this.offer();
     this.show(false);
     this.chosen(choice);
+  }
+
+  private leave(): void {
+    this.show(false);
+    this.left();
   }
 
   private show(open: boolean): void {

@@ -41,6 +41,7 @@ export class FilterBar {
         if (service && !this.chosen.includes(service)) this.chosen.push(service);
         this.now();
       },
+      () => this.soon(),
     );
     this.menu = new ServicesMenu({
       names: () => this.names,
@@ -170,7 +171,8 @@ export class FilterBar {
 
   private soon(): void {
     clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => this.now(), SETTLE);
+    // While a name is still being chosen, what stands there means nothing, and the lines stay.
+    this.timer = window.setTimeout(() => this.completion.unfinished || this.now(), SETTLE);
   }
 
   private now(): void {
