@@ -1,5 +1,6 @@
 /** Completion of the filter's text: names of services and levels below the field, chosen by keys or by a click. */
 
+import { plain } from "./ansi.js";
 import { byId, el } from "./dom.js";
 import { ranked, type Match } from "./match.js";
 import type { Service } from "./model.js";
@@ -149,9 +150,9 @@ export class Completion {
 /** A value to choose, with the letters that were typed marked in it. */
 function made(key: "service" | "level", { name, parts }: Match, hint: string): Option {
   const value = quoted(name);
-  const marked = parts.map(({ text, typed }) => (typed ? el("mark", {}, text) : text));
+  const marked = parts.map(({ text, typed }) => (typed ? el("mark", {}, plain(text)) : plain(text)));
   // Quotes stand around the name; where it has quotes of its own, it reads otherwise and nothing is marked.
   const [before, after, rest] = value.split(name);
-  const shown = rest === undefined && after !== undefined ? [before!, ...marked, after] : [value];
+  const shown = rest === undefined && after !== undefined ? [before!, ...marked, after] : [plain(value)];
   return { text: `@${key}:${value}`, choice: { [key]: name }, shown: [`@${key}:`, ...shown], hint };
 }

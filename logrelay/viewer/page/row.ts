@@ -85,7 +85,7 @@ function fillRuler(row: Row, entry: Entry, look: Look): void {
   row.service.className = "service";
   row.marks.replaceChildren();
   row.fold.hidden = true;
-  say(row.message, rulerText(notice, look.settings));
+  say(row.message, plain(rulerText(notice, look.settings)));
 }
 
 function fillMarks(host: HTMLElement, entry: Entry): void {

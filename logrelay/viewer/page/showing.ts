@@ -1,6 +1,7 @@
 /** Shows what the session tells: each of its parts hears of the lines and of the state that concern it. */
 
 import type { StreamState } from "../client/index.js";
+import { plain } from "./ansi.js";
 import type { Address } from "./address.js";
 import type { Appearance } from "./appearance.js";
 import { colour } from "./colours.js";
@@ -88,7 +89,7 @@ export class Showing implements SessionEvents {
   private entitle(said: string | null): void {
     const { opening, address } = this.parts;
     const { environmentId } = address;
-    const name = said ?? opening.nameOf(environmentId) ?? environmentId ?? "";
+    const name = plain(said ?? opening.nameOf(environmentId) ?? environmentId ?? "");
     say(byId("environment-name"), name || texts.header.unnamed);
     document.title = texts.title(name);
   }

@@ -134,6 +134,7 @@ export const texts = {
       services.length === 1 ? `All but ${services[0]!}` : `All but ${count(services.length)}`,
     searchServices: "Search services",
     without: (service: string): string => `not ${service}`,
+    withoutHint: "The other services of now are shown; one that is new stays hidden until it is chosen",
     completion: "Completions",
     completeService: "only this service",
     completeLevel: "this severity and up",
