@@ -31,9 +31,12 @@ export class Moving {
   constructor(private readonly parts: MovingParts) {
     parts.lines.scroller.addEventListener("scroll", () => this.topNote(), { passive: true });
     byId("newer").addEventListener("click", () => parts.lines.list.follow(true));
+    byId("follow").addEventListener("click", () => parts.lines.list.follow(!parts.lines.list.following));
+    this.pressed(true);
   }
 
   followed(following: boolean): void {
+    this.pressed(following);
     this.guard();
     this.newer();
     if (following && this.around !== null) this.leaveAround(); // whoever has read on to the newest line is back
@@ -124,6 +127,10 @@ export class Moving {
     session.filter = filter;
     session.attributes = [];
     lines.filtered(filter);
+  }
+
+  private pressed(following: boolean): void {
+    byId("follow").setAttribute("aria-pressed", String(following));
   }
 
   private settle(id: string, number: number): void {

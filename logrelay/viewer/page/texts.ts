@@ -268,10 +268,11 @@ export const texts = {
   },
 
   actions: {
+    follow: "Follow the newest line",
     wrap: "Wrap lines",
     settings: "Settings",
     download: "Download",
-    help: "Keys",
+    help: "Help",
     menu: "More",
     copied: "Copied",
     copiedLines: (lines: number): string => `${plural(lines, "line", "lines")} copied`,
@@ -300,6 +301,8 @@ export const texts = {
     close: "Done",
     kept: "Kept in this browser.",
     signOut: "Forget my token",
+    version: (version: string): string => `logrelay ${version}`,
+    licences: "Licences",
     about: (held: number, limit: number): string =>
       `This page holds ${count(held)} of at most ${count(limit)} lines.`,
   },
@@ -345,8 +348,22 @@ export const texts = {
     again: "Try again",
   } as Record<string, string>,
 
+  language: {
+    title: "In the filter",
+    terms: [
+      ["timeout refused", "both words, anywhere in the message"],
+      ['"connection reset"', "this phrase"],
+      ["-healthz", "without this word"],
+      ["/took \\d{4,} ?ms/", "a pattern; upper and lower case count"],
+      ["@service:api", "only this service"],
+      ["@level:warn", "warnings and worse"],
+      ["@user.plan:pro", "an attribute with this value; -@user.plan:pro without"],
+    ] as const,
+  },
+
   keys: {
-    title: "Keys",
+    title: "Filter and keys",
+    space: "Space",
     close: "Close",
     groups: { move: "Moving", find: "Finding", view: "View", take: "Taking away" },
     names: {
