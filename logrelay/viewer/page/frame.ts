@@ -1,6 +1,6 @@
 /** The page's fixed elements, made once. Their ids are how the other modules find them. */
 
-import { el, icon } from "./dom.js";
+import { DOWN, el, icon, picked } from "./dom.js";
 import { texts } from "./texts.js";
 
 const ICONS = {
@@ -12,7 +12,6 @@ const ICONS = {
   follow: "M3.5 3.5 8 8l4.5-4.5M3.5 8.5 8 13l4.5-4.5",
   help: "M5.6 6a2.4 2.4 0 1 1 3.5 2.1c-.7.4-1.1.9-1.1 1.7M8 12.6v.1",
   link: "M6.8 9.2a2.6 2.6 0 0 0 3.7 0l2.3-2.3a2.6 2.6 0 0 0-3.7-3.7l-1 1M9.2 6.8a2.6 2.6 0 0 0-3.7 0L3.2 9.1a2.6 2.6 0 0 0 3.7 3.7l1-1",
-  down: "M4 6.5 8 10.5l4-4",
 } as const;
 
 function tool(id: string, label: string, path: string, key: string): HTMLElement {
@@ -41,7 +40,7 @@ function header(): HTMLElement {
     },
     el("span", { id: "environment-name" }, "logrelay"),
   );
-  environment.append(icon(ICONS.down));
+  environment.append(icon(DOWN));
   const state = el(
     "button",
     {
@@ -113,7 +112,7 @@ function bar(): HTMLElement {
     },
     el("span", { id: "services-label" }, bar.allServices),
   );
-  services.append(icon(ICONS.down));
+  services.append(icon(DOWN));
   const levels = [
     ["", bar.levels.all],
     ["debug", bar.levels.debug],
@@ -159,7 +158,7 @@ function bar(): HTMLElement {
         "data-testid": "services-menu",
       }),
     ),
-    level,
+    picked(level),
     el(
       "div",
       { class: "query" },

@@ -1,6 +1,6 @@
 /** Dialogs that are opened now and then: settings and downloads. */
 
-import { button, byId, el } from "./dom.js";
+import { button, byId, el, picked } from "./dom.js";
 import { pieces, TYPES, type Format } from "./exports.js";
 import { LIMIT, type Entry, type Ring } from "./ring.js";
 import type { Session } from "./session.js";
@@ -54,7 +54,7 @@ export function settingsPanel(
       settings[key] = field.value as Settings[Key];
       changed();
     });
-    return el("label", { class: "field" }, el("span", {}, label), field);
+    return el("label", { class: "field" }, el("span", {}, label), picked(field));
   };
   const check = (
     key: "nanoseconds" | "wrap" | "colours" | "grouped" | "histogram" | "dense",
