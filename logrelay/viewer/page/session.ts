@@ -181,10 +181,11 @@ export class Session {
       this.olderState = "full";
       return;
     }
+    // Without a line to look back from, the look begins where the filter's own look back ended, which was all it had.
     const oldest = this.ring.oldestId();
+    const from = oldest ?? new Date(this.clearedAt).toISOString();
     // What was looked at isn't looked at again, unless lines have been let go since.
-    const before = this.further?.above === oldest ? this.further.before : oldest;
-    if (before === null) return;
+    const before = this.further?.above === oldest ? this.further.before : from;
     this.olderState = "loading";
     this.olderState = await this.bring(this.stream, before, PAGE);
   }

@@ -50,15 +50,15 @@ export class Showing implements SessionEvents {
     summary.grown(session.ring);
     histogram.due();
     moving.newer();
-    tellNothing(session, bar);
+    tellNothing(session, bar, moving.further);
   }
 
   grownAbove(): void {
-    const { session, lines, findBar, histogram, bar } = this.parts;
+    const { session, lines, findBar, histogram, bar, moving } = this.parts;
     lines.list.grownAbove();
     findBar.again();
     histogram.due(0);
-    tellNothing(session, bar);
+    tellNothing(session, bar, moving.further);
   }
 
   cleared(): void {
@@ -69,7 +69,7 @@ export class Showing implements SessionEvents {
     summary.cleared();
     lines.list.follow(moving.around === null);
     histogram.due(0);
-    tellNothing(session, bar);
+    tellNothing(session, bar, moving.further);
   }
 
   state(now: StreamState): void {
@@ -81,7 +81,7 @@ export class Showing implements SessionEvents {
     bar.serve(now.services);
     bar.unknown(now.filter?.unknownServices ?? []);
     this.entitle(now.environment.name);
-    tellNothing(session, bar);
+    tellNothing(session, bar, moving.further);
     if (now.phase === "closed") tellEnded(now, session, bar, opening);
     else if (now.connected && moving.around === null) banner(null);
   }

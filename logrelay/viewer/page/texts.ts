@@ -175,7 +175,7 @@ export const texts = {
       (errors ? `, ${plural(errors, "error", "errors")}` : "") +
       (warnings ? `, ${plural(warnings, "warning", "warnings")}` : ""),
     waiting: "Waiting for the first lines…",
-    waitingHint: "The relay is connected; nothing matching has been written yet.",
+    waitingHint: "The relay is connected; nothing has been written yet.",
     nothing: "Nothing matches this filter",
     nothingHint: "New lines that match will show up here by themselves.",
     connecting: "Connecting to the relay…",
