@@ -1,5 +1,6 @@
 /** Completion of the filter's text: names of services and levels below the field, chosen by keys or by a click. */
 
+import { plain } from "./ansi.js";
 import { byId, el } from "./dom.js";
 import { ranked, type Match } from "./match.js";
 import type { Service } from "./model.js";
@@ -27,14 +28,18 @@ export class Completion {
   private offered: Option[] = [];
   private active = -1;
 
-  /** `chosen` takes what is complete, which is taken out of the text before. */
+  /**
+   * `chosen` takes what is complete, which is taken out of the text before; `left` hears that what is typed stays as
+   * it is, without a choice.
+   */
   constructor(
     private readonly input: HTMLInputElement,
     private readonly services: () => readonly Service[],
     private readonly chosen: (choice: Chosen) => void,
+    private readonly left: () => void,
   ) {
     input.addEventListener("focus", () => this.offer());
-    input.addEventListener("blur", () => this.show(false));
+    input.addEventListener("blur", () => this.leave());
     this.host.addEventListener("mousedown", (event) => {
       event.preventDefault(); // the field keeps the focus
       const option = (event.target as Element).closest("[role=option]");
@@ -50,6 +55,14 @@ export class Completion {
     this.show(this.offered.length > 0);
   }
 
+  /** Whether the word that is being typed is an operator or a name to be chosen, and not complete yet. */
+  get unfinished(): boolean {
+    const word = this.word();
+    if (/^-?@[\w.[\]-]*:?$/.test(word)) return document.activeElement === this.input;
+    const whole = word.toLowerCase();
+    return !this.host.hidden && !this.offered.some(({ text }) => text.toLowerCase() === whole);
+  }
+
   /** Whether a key was for the completions. */
   key(event: KeyboardEvent): boolean {
     if (this.host.hidden) return false;
@@ -62,7 +75,7 @@ export class Completion {
       }
       this.show(true);
     } else if (event.key === "Enter" || event.key === "Tab") this.insert(this.active);
-    else if (event.key === "Escape") this.show(false);
+    else if (event.key === "Escape") this.leave();
     else return false;
     return true;
   }
@@ -121,6 +134,11 @@ export class Completion {
     this.chosen(choice);
   }
 
+  private leave(): void {
+    this.show(false);
+    this.left();
+  }
+
   private show(open: boolean): void {
     this.host.hidden = !open;
     this.input.setAttribute("aria-expanded", String(open));
@@ -132,9 +150,9 @@ export class Completion {
 /** A value to choose, with the letters that were typed marked in it. */
 function made(key: "service" | "level", { name, parts }: Match, hint: string): Option {
   const value = quoted(name);
-  const marked = parts.map(({ text, typed }) => (typed ? el("mark", {}, text) : text));
+  const marked = parts.map(({ text, typed }) => (typed ? el("mark", {}, plain(text)) : plain(text)));
   // Quotes stand around the name; where it has quotes of its own, it reads otherwise and nothing is marked.
   const [before, after, rest] = value.split(name);
-  const shown = rest === undefined && after !== undefined ? [before!, ...marked, after] : [value];
+  const shown = rest === undefined && after !== undefined ? [before!, ...marked, after] : [plain(value)];
   return { text: `@${key}:${value}`, choice: { [key]: name }, shown: [`@${key}:`, ...shown], hint };
 }

@@ -2,20 +2,20 @@
 
 import type { StreamState } from "../client/index.js";
 import { button, byId, el } from "./dom.js";
+import { HOLES, type Holes } from "./holes.js";
 import { closePanel, openPanel } from "./panels.js";
 import type { Session } from "./session.js";
 import { LIMIT } from "./ring.js";
-import { ago, statusOf } from "./status.js";
+import { ago, type Status } from "./status.js";
 import { count, texts } from "./texts.js";
 import { span } from "./time.js";
 
 const PERIOD = 500; // milliseconds between two looks while the panel is open
-const HOLES = ["gap", "lost"];
 
 /** What is known of the connections, as names and values for people. Pure. */
 export function factsOf(
   state: StreamState,
-  page: { held: number; newest: number | null; lag: number | null; rate: number },
+  page: { held: number; holes: number; newest: number | null; lag: number | null; rate: number },
   now: number,
 ): [name: string, value: string][] {
   const { connection: words } = texts;
@@ -29,6 +29,7 @@ export function factsOf(
     facts.push([words.viewers, words.viewersOf(state.viewers, state.limits?.maxConnections ?? null)]);
   }
   facts.push([words.held, `${count(page.held)} / ${count(LIMIT)}`]);
+  if (page.holes) facts.push([words.missing, words.missingIn(page.holes)]);
   if (state.version) facts.push([words.version, state.version]);
   return facts;
 }
@@ -59,7 +60,12 @@ function railwayFact(upstream: NonNullable<StreamState["upstream"]>, now: number
 }
 
 /** Opens the panel; `hole` goes to the newest ruler that says that lines are missing. */
-export function connectionPanel(session: Session, hole: (number: number) => void): void {
+export function connectionPanel(
+  session: Session,
+  holes: Holes,
+  statusNow: () => Status,
+  hole: (number: number) => void,
+): HTMLDialogElement {
   const list = el("dl", { class: "fields connection", "data-testid": "connection" });
   const hint = el("p", { class: "connection-hint", "data-testid": "connection-hint" });
   const title = el("span", {});
@@ -78,15 +84,15 @@ export function connectionPanel(session: Session, hole: (number: number) => void
   byId("panel-title").append(title);
   const show = (): void => {
     const { state, ring } = session;
-    const newest = ring.length ? ring.time(ring.end - 1) : null;
-    const status = statusOf(state, newest, Date.now(), session.held);
+    const status = statusNow();
     title.textContent = status.label;
     title.className = `tone-${status.tone}`;
     hint.textContent = status.hint;
     now.hidden = !state || state.retryAt === null;
     seek.hidden = ring.noticed(HOLES) === null;
     if (!state) return;
-    const page = { held: ring.length, newest, lag: session.lag, rate: session.rate };
+    const { newest, lag, rate } = session;
+    const page = { held: ring.length, holes: holes.count, newest, lag, rate };
     const rows = factsOf(state, page, Date.now()).flatMap(([name, value]) => [
       el("dt", {}, name),
       el("dd", {}, value),
@@ -97,4 +103,5 @@ export function connectionPanel(session: Session, hole: (number: number) => void
   const timer = setInterval(show, PERIOD);
   dialog.addEventListener("close", () => clearInterval(timer), { once: true });
   close.focus();
+  return dialog;
 }

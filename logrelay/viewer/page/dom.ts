@@ -50,6 +50,15 @@ export function icon(path: string): SVGSVGElement {
   return svg;
 }
 
+export const DOWN = "M4 6.5 8 10.5l4-4";
+
+/** A list to choose from with the arrow that the page's own menus have, because browsers draw one of their own. */
+export function picked(field: HTMLSelectElement): HTMLElement {
+  const made = el("span", { class: "picked" }, field);
+  made.append(icon(DOWN));
+  return made;
+}
+
 export const COPY = "M5.5 5.5h7v7h-7zM10.5 5.5v-2h-7v7h2";
 
 export async function copy(text: string): Promise<boolean> {

@@ -7,7 +7,7 @@ import { hueOf } from "./colours.js";
 import type { Entry } from "./ring.js";
 import { texts } from "./texts.js";
 import { stamp } from "./time.js";
-import { valueText } from "./query.js";
+import { askable, valueText } from "./query.js";
 import { plain } from "./ansi.js";
 
 export interface DrawerActions {
@@ -121,7 +121,7 @@ export class Drawer {
     add(fields.severity, entry.severity ?? texts.list.noSeverity);
     const service = button(plain(entry.service) || "–", () => this.actions.only(entry.service), {
       class: `service hue-${hueOf(entry.service)}`,
-      title: texts.bar.only(entry.service),
+      title: texts.bar.only(plain(entry.service)),
     });
     add(fields.service, service, entry.service);
     if (entry.deploymentId) add(fields.deployment, entry.deploymentId);
@@ -142,9 +142,10 @@ export class Drawer {
     const flat = entry.attributes ? flattened(JSON.parse(entry.attributes)) : [];
     for (const [path, value] of flat) {
       const text = valueText(value);
+      const name = plain(path) || '""';
       const kind = value === null ? "null" : typeof value;
       list.append(
-        el("dt", { title: path }, plain(path)),
+        el("dt", { title: name }, name),
         el(
           "dd",
           {},
@@ -152,25 +153,23 @@ export class Drawer {
           el(
             "span",
             { class: "value-actions" },
-            this.small(
-              "=",
-              drawer.filterBy(path),
-              () => this.actions.filter(path, text, false),
-              "attribute-filter",
-            ),
-            this.small(
-              "≠",
-              drawer.filterOut(path),
-              () => this.actions.filter(path, text, true),
-              "attribute-exclude",
-            ),
-            this.copyButton(path, text),
+            ...(askable(path) ? this.filters(name, path, text) : []),
+            this.copyButton(name, text),
           ),
         ),
       );
     }
     const none = el("p", { class: "hint" }, drawer.noAttributes);
     return el("section", {}, el("h2", {}, drawer.attributes), flat.length ? list : none);
+  }
+
+  private filters(name: string, path: string, text: string): HTMLElement[] {
+    const { filterBy, filterOut } = texts.drawer;
+    const { filter } = this.actions;
+    return [
+      this.small("=", filterBy(name), () => filter(path, text, false), "attribute-filter"),
+      this.small("≠", filterOut(name), () => filter(path, text, true), "attribute-exclude"),
+    ];
   }
 
   private copyButton(name: string, text: string): HTMLElement {

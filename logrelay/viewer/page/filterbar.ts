@@ -1,5 +1,6 @@
 /** The filter: services, a lowest severity, and a text with completion. What is wrong with it is said in its place. */
 
+import { plain } from "./ansi.js";
 import { Completion } from "./completion.js";
 import { button, byId, el, say } from "./dom.js";
 import { hueOf } from "./colours.js";
@@ -41,6 +42,7 @@ export class FilterBar {
         if (service && !this.chosen.includes(service)) this.chosen.push(service);
         this.now();
       },
+      () => this.soon(),
     );
     this.menu = new ServicesMenu({
       names: () => this.names,
@@ -134,7 +136,7 @@ export class FilterBar {
   }
 
   unknown(names: readonly string[]): void {
-    if (names.length && this.fault.hidden) this.say(texts.bar.unknown(names.join(", ")), "hint");
+    if (names.length && this.fault.hidden) this.say(texts.bar.unknown(plain(names.join(", "))), "hint");
   }
 
   /** The relay's sentence, with the part of the text that it is about marked. */
@@ -170,7 +172,8 @@ export class FilterBar {
 
   private soon(): void {
     clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => this.now(), SETTLE);
+    // While a name is still being chosen, what stands there means nothing, and the lines stay.
+    this.timer = window.setTimeout(() => this.completion.unfinished || this.now(), SETTLE);
   }
 
   private now(): void {
@@ -205,16 +208,9 @@ export class FilterBar {
     this.chips.replaceChildren(...made);
     this.chips.hidden = made.length === 0;
     const count = this.chosen.length;
-    say(
-      byId("services-label"),
-      hidden.length
-        ? bar.allBut(hidden)
-        : count === 0
-          ? bar.allServices
-          : count === 1
-            ? this.chosen[0]!
-            : bar.servicesChosen(count),
-    );
+    const one = count === 1 ? this.chosen[0]! : bar.servicesChosen(count);
+    const shown = hidden.length ? bar.allBut(hidden) : count === 0 ? bar.allServices : one;
+    say(byId("services-label"), plain(shown));
     this.level.classList.toggle("set", this.level.value !== "");
     this.servicesButton.classList.toggle("set", count > 0);
   }
@@ -228,7 +224,9 @@ export class FilterBar {
   private hiddenChip(name: string): HTMLElement {
     const shown = [...this.chosen, name];
     const all = this.names.every((other) => shown.includes(other));
-    return chip(texts.bar.without(name), "chip without", () => this.choose(all ? [] : shown));
+    const made = chip(texts.bar.without(name), "chip without", () => this.choose(all ? [] : shown));
+    made.title = texts.bar.withoutHint;
+    return made;
   }
 
   private key(event: KeyboardEvent): void {
@@ -250,6 +248,12 @@ export function hiddenOf(known: readonly string[], chosen: readonly string[]): s
 }
 
 function chip(label: string, kind: string, remove: () => void): HTMLElement {
-  const cross = button("×", remove, { "aria-label": texts.bar.remove(label) });
-  return el("span", { class: kind, "data-testid": "chip" }, label, cross);
+  const shown = plain(label);
+  const cross = button("×", remove, { "aria-label": texts.bar.remove(shown) });
+  return el(
+    "span",
+    { class: kind, "data-testid": "chip" },
+    el("span", { class: "chip-label" }, shown),
+    cross,
+  );
 }

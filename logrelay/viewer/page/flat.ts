@@ -13,7 +13,7 @@ export function flattened(
   const nested = value !== null && typeof value === "object" && Object.keys(value).length > 0;
   if (into.length >= MOST) return into;
   if (!nested || depth > DEEPEST) {
-    if (path) into.push([path, value]);
+    if (depth > 0) into.push([path, value]);
     return into;
   }
   for (const [name, inner] of Object.entries(value)) {

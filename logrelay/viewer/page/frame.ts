@@ -1,6 +1,6 @@
 /** The page's fixed elements, made once. Their ids are how the other modules find them. */
 
-import { el, icon } from "./dom.js";
+import { DOWN, el, icon, picked } from "./dom.js";
 import { texts } from "./texts.js";
 
 const ICONS = {
@@ -9,9 +9,9 @@ const ICONS = {
   download: "M8 2v8M4.8 7 8 10.2 11.2 7M2.5 13.5h11",
   settings:
     "M2 4.5h6M12 4.5h2M2 11.5h2M8 11.5h6M10 2.7a1.8 1.8 0 1 1 0 3.6 1.8 1.8 0 0 1 0-3.6ZM6 9.7a1.8 1.8 0 1 1 0 3.6 1.8 1.8 0 0 1 0-3.6Z",
+  follow: "M3.5 3.5 8 8l4.5-4.5M3.5 8.5 8 13l4.5-4.5",
   help: "M5.6 6a2.4 2.4 0 1 1 3.5 2.1c-.7.4-1.1.9-1.1 1.7M8 12.6v.1",
   link: "M6.8 9.2a2.6 2.6 0 0 0 3.7 0l2.3-2.3a2.6 2.6 0 0 0-3.7-3.7l-1 1M9.2 6.8a2.6 2.6 0 0 0-3.7 0L3.2 9.1a2.6 2.6 0 0 0 3.7 3.7l1-1",
-  down: "M4 6.5 8 10.5l4-4",
 } as const;
 
 function tool(id: string, label: string, path: string, key: string): HTMLElement {
@@ -40,7 +40,7 @@ function header(): HTMLElement {
     },
     el("span", { id: "environment-name" }, "logrelay"),
   );
-  environment.append(icon(ICONS.down));
+  environment.append(icon(DOWN));
   const state = el(
     "button",
     {
@@ -67,6 +67,15 @@ function header(): HTMLElement {
       { type: "button", id: "reconnect", class: "reconnect", hidden: true, "data-testid": "reconnect" },
       header.now,
     ),
+    el("button", {
+      type: "button",
+      id: "holes",
+      class: "holes",
+      title: header.holesHint,
+      "aria-haspopup": "dialog",
+      hidden: true,
+      "data-testid": "holes",
+    }),
     el(
       "div",
       { class: "facts" },
@@ -78,6 +87,7 @@ function header(): HTMLElement {
     el(
       "div",
       { class: "tools" },
+      tool("follow", actions.follow, ICONS.follow, texts.keys.space),
       tool("find-open", texts.bar.find, ICONS.find, "f"),
       tool("wrap", actions.wrap, ICONS.wrap, "w"),
       tool("view-link", actions.copyView, ICONS.link, "Y"),
@@ -102,7 +112,7 @@ function bar(): HTMLElement {
     },
     el("span", { id: "services-label" }, bar.allServices),
   );
-  services.append(icon(ICONS.down));
+  services.append(icon(DOWN));
   const levels = [
     ["", bar.levels.all],
     ["debug", bar.levels.debug],
@@ -148,7 +158,7 @@ function bar(): HTMLElement {
         "data-testid": "services-menu",
       }),
     ),
-    level,
+    picked(level),
     el(
       "div",
       { class: "query" },

@@ -3,7 +3,8 @@
 import type { Session } from "./session.js";
 import { connectionPanel } from "./connection.js";
 import { byId, say } from "./dom.js";
-import { ago, statusOf } from "./status.js";
+import { Holes } from "./holes.js";
+import { ago, statusOf, type Status } from "./status.js";
 import { texts } from "./texts.js";
 import { span } from "./time.js";
 
@@ -19,6 +20,8 @@ export class Header {
     lag: byId("lag"),
     viewers: byId("viewers"),
   };
+  private readonly holes: Holes;
+  private readonly mark = byId("holes");
   private readonly spoken = byId("spoken-state");
   private said = "";
 
@@ -26,7 +29,13 @@ export class Header {
     private readonly session: Session,
     hole: (number: number) => void,
   ) {
-    this.pill.addEventListener("click", () => connectionPanel(session, hole));
+    this.holes = new Holes(session.ring);
+    const open = (): void => {
+      const dialog = connectionPanel(session, this.holes, () => this.status(), hole);
+      dialog.addEventListener("close", () => this.told(), { once: true });
+    };
+    this.pill.addEventListener("click", open);
+    this.mark.addEventListener("click", open);
     this.retry.addEventListener("click", () => session.reconnect());
     setInterval(() => this.show(), PERIOD);
   }
@@ -35,19 +44,31 @@ export class Header {
     const { session, facts } = this;
     const state = session.state;
     const now = Date.now();
-    const newest = session.ring.length ? session.ring.time(session.ring.end - 1) : null;
-    const status = statusOf(state, newest, now, session.held);
+    const newest = session.newest;
+    const status = this.status();
     this.pill.dataset["tone"] = status.tone;
     this.pill.title = status.hint;
     this.retry.hidden = !state || state.retryAt === null;
     say(this.label, status.label);
     this.announce(status.tone, status.label);
+    fact(this.mark, this.holes.count ? texts.header.holes(this.holes.count) : "");
     const frame = state?.upstream?.lastFrameAt ? Date.parse(state.upstream.lastFrameAt) : null;
     const fresh = Math.max(frame ?? 0, newest ?? 0);
     fact(facts.freshness, fresh && state?.connected ? texts.header.freshness(ago(now - fresh)) : "");
     fact(facts.rate, state?.connected ? texts.header.rate(session.rate) : "");
     fact(facts.lag, session.rate > 0 && session.lag !== null ? texts.header.lag(span(session.lag)) : "");
     fact(facts.viewers, state?.connected && state.viewers ? texts.header.viewers(state.viewers) : "");
+  }
+
+  private status(): Status {
+    const { state, held, newest } = this.session;
+    const now = Date.now();
+    return statusOf(state, newest, now, held, state !== null && this.holes.fresh(state.phase, now));
+  }
+
+  private told(): void {
+    this.holes.told();
+    this.show();
   }
 
   /** Says a change of kind aloud, once; the seconds of a countdown are not read out. */

@@ -13,7 +13,7 @@ export interface Key {
 const SHOWN: Record<string, string> = {
   ArrowDown: "↓",
   ArrowUp: "↑",
-  " ": "Space",
+  " ": texts.keys.space,
   Escape: "Esc",
   Enter: "Enter",
   "Shift+ArrowDown": "Shift ↓",
@@ -57,6 +57,9 @@ export class Keys {
   sheet(): void {
     const dialog = byId("sheet") as HTMLDialogElement;
     const { keys } = texts;
+    const language = el("dl", { class: "language" });
+    for (const [example, meaning] of texts.language.terms)
+      language.append(el("dt", {}, el("code", {}, example)), el("dd", {}, meaning));
     const groups = Object.entries(keys.groups).map(([group, title]) => {
       const list = el("dl", { class: "keys" });
       for (const key of this.table.filter((entry) => entry.group === group)) {
@@ -65,10 +68,16 @@ export class Keys {
       }
       return el("section", {}, el("h3", {}, title), list);
     });
-    const close = button(keys.close, () => dialog.close(), { class: "primary" });
+    // What scrolls is the text and not the sheet, so that it begins at its beginning with the button at hand.
+    const close = button(keys.close, () => dialog.close(), { class: "primary", autofocus: true });
     dialog.replaceChildren(
       el("h2", { id: "sheet-title" }, keys.title),
-      el("div", { class: "key-groups" }, ...groups),
+      el(
+        "div",
+        { class: "sheet-text", tabindex: 0, role: "region", "aria-labelledby": "sheet-title" },
+        el("section", {}, el("h3", {}, texts.language.title), language),
+        el("div", { class: "key-groups" }, ...groups),
+      ),
       el("div", { class: "buttons" }, close),
     );
     dialog.showModal();

@@ -165,6 +165,11 @@ export class List {
     this.draw();
   }
 
+  /** Whether all lines can be seen at once, so that there is nothing to scroll. */
+  get short(): boolean {
+    return this.heights.total <= this.viewHeight;
+  }
+
   /** The first entry that can be seen. */
   top(): number {
     return this.heights.at(this.first, this.end, this.scroller.scrollTop - this.blank);

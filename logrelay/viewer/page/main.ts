@@ -167,5 +167,5 @@ addEventListener("popstate", () => visiting.travelled() && void opening.begin())
 visiting.restore();
 appearance.show();
 header.show();
-tellNothing(session, bar);
+tellNothing(session, bar, moving.further);
 void opening.begin();

@@ -31,9 +31,12 @@ export class Moving {
   constructor(private readonly parts: MovingParts) {
     parts.lines.scroller.addEventListener("scroll", () => this.topNote(), { passive: true });
     byId("newer").addEventListener("click", () => parts.lines.list.follow(true));
+    byId("follow").addEventListener("click", () => parts.lines.list.follow(!parts.lines.list.following));
+    this.pressed(true);
   }
 
   followed(following: boolean): void {
+    this.pressed(following);
     this.guard();
     this.newer();
     if (following && this.around !== null) this.leaveAround(); // whoever has read on to the newest line is back
@@ -50,6 +53,7 @@ export class Moving {
   newer(): void {
     const { list } = this.parts.lines;
     const host = byId("newer");
+    if (list.short || !this.note.hidden) this.topNote();
     host.hidden = list.following;
     if (host.hidden) return;
     say(host, `↓ ${texts.list.newer(list.unseen)}`);
@@ -126,6 +130,10 @@ export class Moving {
     lines.filtered(filter);
   }
 
+  private pressed(following: boolean): void {
+    byId("follow").setAttribute("aria-pressed", String(following));
+  }
+
   private settle(id: string, number: number): void {
     const { list, selected } = this.parts.lines;
     if (this.around !== id || selected !== number) return;
@@ -136,11 +144,21 @@ export class Moving {
 
   /** Whether older lines are on their way, or why there are none, said at the top of the list. */
   private topNote(): void {
-    const { session, lines } = this.parts;
-    const nearTop = !lines.list.following && lines.scroller.scrollTop < NEAR_TOP;
-    topNote(this.note, session, nearTop, () => {
-      session.olderAgain();
-      void this.older();
-    });
+    const { session } = this.parts;
+    const { list } = this.parts.lines;
+    if (!list.following) return topNote(this.note, session, this.nearTop ? "top" : null, this.further);
+    // A list that can't be scrolled has another way to what is older.
+    const some = session.ring.length > 0 || session.olderState !== "idle";
+    topNote(this.note, session, list.short && some && session.running ? "short" : null, this.further);
   }
+
+  private get nearTop(): boolean {
+    return this.parts.lines.scroller.scrollTop < NEAR_TOP;
+  }
+
+  /** Looks further back, as somebody has asked for. */
+  further = (): void => {
+    this.parts.session.olderAgain();
+    void this.older();
+  };
 }

@@ -1,6 +1,6 @@
 /** Dialogs that are opened now and then: settings and downloads. */
 
-import { button, byId, el } from "./dom.js";
+import { button, byId, el, picked } from "./dom.js";
 import { pieces, TYPES, type Format } from "./exports.js";
 import { LIMIT, type Entry, type Ring } from "./ring.js";
 import { save } from "./saving.js";
@@ -55,7 +55,7 @@ export function settingsPanel(
       settings[key] = field.value as Settings[Key];
       changed();
     });
-    return el("label", { class: "field" }, el("span", {}, label), field);
+    return el("label", { class: "field" }, el("span", {}, label), picked(field));
   };
   const check = (
     key: "nanoseconds" | "wrap" | "colours" | "grouped" | "histogram" | "dense",
@@ -84,10 +84,19 @@ export function settingsPanel(
       choice("zone", words.zone, zoneNames),
       ...(["nanoseconds", "wrap", "dense", "colours", "grouped", "histogram"] as const).map(check),
       el("p", { class: "hint" }, `${words.kept} ${words.about(session.ring.length, LIMIT)}`),
+      about(session.state?.version ?? null),
       signIn.known ? button(words.signOut, signOut, { "data-testid": "sign-out" }) : null,
     ),
     closing(words.close),
   );
+}
+
+/** The relay's version, and the licences of what the page is made of. */
+function about(version: string | null): HTMLElement {
+  const { settings: words } = texts;
+  const { href } = document.querySelector<HTMLLinkElement>("link[rel=license]") ?? { href: "" };
+  const link = el("a", { href, target: "_blank", "data-testid": "licences" }, words.licences);
+  return el("p", { class: "hint" }, version ? `${words.version(version)} · ` : "", href ? link : null);
 }
 
 /** Offers what is loaded, or what is selected of it, as a file. */

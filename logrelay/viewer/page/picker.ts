@@ -1,5 +1,6 @@
 /** The choice of an environment, with a search where there are many, and what can be done where there is none. */
 
+import { plain } from "./ansi.js";
 import { button, el } from "./dom.js";
 import type { Environment } from "./model.js";
 import { closePanel, closing, openPanel } from "./panels.js";
@@ -65,7 +66,8 @@ function search(show: (text: string) => void): HTMLElement {
 }
 
 function option(environment: Environment, { current, choose }: Choice): HTMLElement {
-  const name = environment.name ?? environment.id;
+  const name = plain(environment.name ?? environment.id);
+  const project = plain(environment.projectName ?? "");
   const press = (): void => {
     closePanel();
     choose(environment.id);
@@ -74,11 +76,11 @@ function option(environment: Environment, { current, choose }: Choice): HTMLElem
     class: "environment-option",
     "data-testid": "environment-option",
     // A name has to have all that is written in it, in that order.
-    "aria-label": texts.picker.open([name, environment.projectName].filter(Boolean).join(" ")),
+    "aria-label": texts.picker.open([name, project].filter(Boolean).join(" ")),
     "aria-current": environment.id === current ? "true" : null,
   });
   one.append(el("span", { class: "name" }, name));
-  if (environment.projectName) one.append(el("span", { class: "hint" }, environment.projectName));
+  if (project) one.append(el("span", { class: "hint" }, project));
   return one;
 }
 

@@ -13,6 +13,8 @@ const WIDEST = 16; // and at most
 const LEFT = 40; // pixels of the numbers' axis
 const BOTTOM = 18; // and of the times'
 const TOP = 15; // pixels above the highest bar, where the summary stands
+const LOW = 60; // pixels of height below which there is no summary, and no room above the bars
+const APART = 110; // pixels from one time below the bars to the next, at least
 const FONT = "11px system-ui, sans-serif";
 const HALF = 3.3; // pixels of half a digit in it, rather more than less
 const NAMES = ["debug", "info", "warn", "error", "none"];
@@ -100,6 +102,10 @@ export class Plot {
     if (this.view.style.width !== width) this.view.style.width = width;
   }
 
+  private get top(): number {
+    return this.height < LOW ? 4 : TOP;
+  }
+
   private get inner(): number {
     return this.width - (this.narrow ? 0 : LEFT);
   }
@@ -114,7 +120,7 @@ export class Plot {
   private stacks(buckets: Buckets): uPlot.AlignedData {
     const { from, width, count, highest } = buckets;
     const times = Float64Array.from({ length: count + 1 }, (_, index) => from + (index - 1) * width);
-    const { tops, most } = stacked(buckets, highest / Math.max(1, this.height - BOTTOM - TOP));
+    const { tops, most } = stacked(buckets, highest / Math.max(1, this.height - BOTTOM - this.top));
     this.highest = most;
     return [times, ...tops];
   }
@@ -126,7 +132,7 @@ export class Plot {
       {
         width: this.width,
         height: this.height,
-        padding: [TOP, 0, 0, 0],
+        padding: [() => this.top, 0, 0, 0],
         legend: nothing,
         // uPlot knows mice only: fingers, pens, mice and keys come through Histogram, all in one way.
         cursor: { show: true, x: false, y: false, points: nothing, bind: unbound },
@@ -159,7 +165,7 @@ export class Plot {
       font: FONT,
       size: BOTTOM,
       gap: 2,
-      space: () => (this.look().clock === "full" ? 120 : 76),
+      space: () => (this.look().clock === "full" ? APART + 30 : this.narrow ? 90 : APART),
       grid: { show: false },
       ticks: { stroke: () => this.colours.get("border") ?? "", size: 4, width: 1 },
       incrs: WIDTHS,

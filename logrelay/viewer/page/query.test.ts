@@ -118,6 +118,7 @@ test("attributes are listed one by one, what is empty or too deep stays JSON", (
     ],
     flattened({ a: 1, b: { c: ["x"], d: {} } }),
   );
+  assert.deepEqual([["", 1]], flattened({ "": 1 }));
   assert.ok(flattened(JSON.parse(`${'{"a":'.repeat(50)}1${"}".repeat(50)}`)).length === 1);
 });
 

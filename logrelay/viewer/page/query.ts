@@ -66,6 +66,11 @@ function unquoted(text: string): (at: number) => boolean {
   return (at) => inside[at] === 0;
 }
 
+/** Whether an attribute's path can be written as a term of the text. */
+export function askable(path: string): boolean {
+  return /^[\w.[\]-]+$/.test(path);
+}
+
 /** A value as a term of the text: quoted where it has to be. */
 export function quoted(value: string): string {
   return /^[^\s"()@/-][^\s"()]*$/.test(value) && value !== "AND" && value !== "OR" ? value : phrase(value);

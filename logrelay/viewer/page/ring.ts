@@ -169,6 +169,13 @@ export class Ring {
     return this.origins.counts();
   }
 
+  /** How many notices of these kinds are held. */
+  countNotices(kinds: readonly string[]): number {
+    let held = 0;
+    for (const { kind } of this.notices.values()) if (kinds.includes(kind)) held += 1;
+    return held;
+  }
+
   /** The newest notice of one of these kinds that is held, or null. */
   noticed(kinds: readonly string[]): number | null {
     let newest: number | null = null;

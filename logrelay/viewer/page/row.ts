@@ -89,7 +89,7 @@ function fillRuler(row: Row, entry: Entry, look: Look): void {
   dressed(row.service, "service");
   row.marks.replaceChildren();
   row.fold.hidden = true;
-  write(row.message, rulerText(notice, look.settings));
+  write(row.message, plain(rulerText(notice, look.settings)));
 }
 
 /** Writes a text into the node that is there: five thousand lines a second would make ten thousand nodes of garbage. */

@@ -33,6 +33,7 @@ test("where times are relative, round lengths of time lie between them and now",
 
 test("a time is as exact as its neighbours are near, and midnight is a date", () => {
   assert.equal("12:00:00.250", tick(NOON + 250, 250, look("UTC"), 0));
+  assert.equal("12:00:01", tick(NOON + 1000, 250, look("UTC"), 0));
   assert.equal("12:00:05", tick(NOON + 5000, 5000, look("UTC"), 0));
   assert.equal("12:05", tick(NOON + 300_000, 300_000, look("UTC"), 0));
   assert.equal("11-24", tick(NOON + 12 * HOUR, HOUR, look("UTC"), 0));

@@ -24,7 +24,7 @@ export function tick(at: number, width: number, look: TimeLook, now: number): st
   if (look.clock === "relative") return stamp(at, "", look, now);
   const text = stamp(at, "", { ...look, clock: "full", nanoseconds: false }, now);
   const date = text.slice(5, 10);
-  const clock = text.slice(11, width >= 60_000 ? 16 : width >= 1000 ? 19 : 23);
+  const clock = text.slice(11, width >= 60_000 ? 16 : at % 1000 === 0 ? 19 : 23);
   if (width >= DAY || (width >= 60_000 && clock === "00:00")) return date;
   return look.clock === "full" ? `${date} ${clock}` : clock;
 }

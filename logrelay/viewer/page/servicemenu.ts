@@ -1,5 +1,6 @@
 /** What can be done with a service, beside its name in a line. */
 
+import { plain } from "./ansi.js";
 import { button, byId, el } from "./dom.js";
 import { texts } from "./texts.js";
 
@@ -10,6 +11,7 @@ export function serviceMenu(
 ): void {
   document.querySelector(".service-menu")?.remove();
   const { bar, drawer } = texts;
+  const shown = plain(service);
   const menu = el("div", { class: "menu service-menu", role: "menu", "data-testid": "service-menu" });
   const close = (): void => {
     menu.remove();
@@ -29,11 +31,11 @@ export function serviceMenu(
       { role: "menuitem", "data-testid": testid },
     );
   menu.append(
-    item(bar.only(service), actions.only, "only-service"),
-    item(bar.hide(service), actions.hide, "hide-service"),
+    item(bar.only(shown), actions.only, "only-service"),
+    item(bar.hide(shown), actions.hide, "hide-service"),
   );
   if (actions.all) menu.append(item(bar.everything, actions.all, "all-services"));
-  menu.append(item(drawer.copyValue(service), actions.copy, "copy-service"));
+  menu.append(item(drawer.copyValue(shown), actions.copy, "copy-service"));
   menu.addEventListener("keydown", (event) => {
     const items = [...menu.querySelectorAll("button")];
     const at = items.indexOf(document.activeElement as HTMLButtonElement);

@@ -1,5 +1,6 @@
 /** The menu of services: which are shown, each to be ticked, or to be the only one; with a search where there are many. */
 
+import { plain } from "./ansi.js";
 import { hueOf } from "./colours.js";
 import { button, byId, el } from "./dom.js";
 import { texts } from "./texts.js";
@@ -81,20 +82,21 @@ export class ServicesMenu {
 
   private option(name: string, lines: number): HTMLElement {
     const { bar } = texts;
+    const shown = plain(name);
     const chosen = this.source.chosen();
     const box = el("input", { type: "checkbox", "data-testid": "service-option" });
     box.checked = chosen.length === 0 || chosen.includes(name);
     box.addEventListener("change", () => this.pick(name, box.checked));
     const only = button(bar.onlyShort, () => this.take([name]), {
       class: "only",
-      "aria-label": bar.onlyThis(name), // which has what is written on it
-      title: bar.only(name),
+      "aria-label": bar.onlyThis(shown), // which has what is written on it
+      title: bar.only(shown),
     });
     const label = el(
       "label",
       { class: "check" },
       box,
-      el("span", { class: `service hue-${hueOf(name)}` }, name),
+      el("span", { class: `service hue-${hueOf(name)}` }, shown),
     );
     const count = el("span", { class: "count", title: bar.linesHint }, lines ? bar.lines(lines) : "");
     return el("div", { class: "option" }, label, count, only);

@@ -100,6 +100,11 @@ export class Session {
     return this.stream?.state ?? null;
   }
 
+  /** The stamp of the newest entry, in milliseconds, or null. */
+  get newest(): number | null {
+    return this.ring.length ? this.ring.time(this.ring.end - 1) : null;
+  }
+
   /** The place to go on from after a reload. */
   get lastId(): string | null {
     return this.stream?.lastId ?? null;
@@ -178,10 +183,11 @@ export class Session {
       this.olderState = "full";
       return;
     }
+    // Without a line to look back from, the look begins where the filter's own look back ended, which was all it had.
     const oldest = this.ring.oldestId();
+    const from = oldest ?? new Date(this.clearedAt).toISOString();
     // What was looked at isn't looked at again, unless lines have been let go since.
-    const before = this.further?.above === oldest ? this.further.before : oldest;
-    if (before === null) return;
+    const before = this.further?.above === oldest ? this.further.before : from;
     this.olderState = "loading";
     this.olderState = await this.bring(this.stream, before, PAGE);
   }

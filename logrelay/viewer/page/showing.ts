@@ -1,6 +1,7 @@
 /** Shows what the session tells: each of its parts hears of the lines and of the state that concern it. */
 
 import type { StreamState } from "../client/index.js";
+import { plain } from "./ansi.js";
 import type { Address } from "./address.js";
 import type { Appearance } from "./appearance.js";
 import { colour } from "./colours.js";
@@ -49,15 +50,15 @@ export class Showing implements SessionEvents {
     summary.grown(session.ring);
     histogram.due();
     moving.newer();
-    tellNothing(session, bar);
+    tellNothing(session, bar, moving.further);
   }
 
   grownAbove(): void {
-    const { session, lines, findBar, histogram, bar } = this.parts;
+    const { session, lines, findBar, histogram, bar, moving } = this.parts;
     lines.list.grownAbove();
     findBar.again();
     histogram.due(0);
-    tellNothing(session, bar);
+    tellNothing(session, bar, moving.further);
   }
 
   cleared(): void {
@@ -68,7 +69,7 @@ export class Showing implements SessionEvents {
     summary.cleared();
     lines.list.follow(moving.around === null);
     histogram.due(0);
-    tellNothing(session, bar);
+    tellNothing(session, bar, moving.further);
   }
 
   state(now: StreamState): void {
@@ -80,7 +81,7 @@ export class Showing implements SessionEvents {
     bar.serve(now.services);
     bar.unknown(now.filter?.unknownServices ?? []);
     this.entitle(now.environment.name);
-    tellNothing(session, bar);
+    tellNothing(session, bar, moving.further);
     if (now.phase === "closed") tellEnded(now, session, bar, opening);
     else if (now.connected && moving.around === null) banner(null);
   }
@@ -88,7 +89,7 @@ export class Showing implements SessionEvents {
   private entitle(said: string | null): void {
     const { opening, address } = this.parts;
     const { environmentId } = address;
-    const name = said ?? opening.nameOf(environmentId) ?? environmentId ?? "";
+    const name = plain(said ?? opening.nameOf(environmentId) ?? environmentId ?? "");
     say(byId("environment-name"), name || texts.header.unnamed);
     document.title = texts.title(name);
   }

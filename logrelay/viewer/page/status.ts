@@ -14,11 +14,13 @@ export interface Status {
 
 const QUIET = 15_000; // milliseconds without a line after which a live stream is called quiet
 
+/** `held`: the stream waits for its reader; `missing`: a hole that was announced is news. */
 export function statusOf(
   state: StreamState | null,
   newest: number | null,
   now: number,
   held: boolean,
+  missing = true,
 ): Status {
   const { header } = texts;
   if (!state) return { tone: "calm", label: header.away, hint: header.hints.away };
@@ -34,7 +36,7 @@ export function statusOf(
   const upstream = upstreamStatus(state, now);
   if (upstream) return upstream;
   if (state.phase === "paused" || held) return { tone: "calm", label: header.paused, hint: hints.paused };
-  if (state.phase === "gap" || state.phase === "lost")
+  if (missing && (state.phase === "gap" || state.phase === "lost"))
     return { tone: "busy", label: header.gap, hint: hints.gap };
   const logged = Math.max(newest ?? 0, state.lastLogAt ? Date.parse(state.lastLogAt) : 0);
   if (logged > 0 && now - logged > QUIET) {

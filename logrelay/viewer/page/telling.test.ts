@@ -36,7 +36,7 @@ function state(more: Partial<StreamState>): StreamState {
 }
 
 function facts(more: Partial<StreamState>): Record<string, string> {
-  const page = { held: 1234, newest: NOW - 65_000, lag: 40, rate: 0 };
+  const page = { held: 1234, holes: 0, newest: NOW - 65_000, lag: 40, rate: 0 };
   return Object.fromEntries(factsOf(state(more), page, NOW));
 }
 

@@ -13,8 +13,8 @@ const BAD_PARAMETERS = 4400;
 const UNAUTHENTICATED = 4401;
 const REFUSED = [4403, 4404]; // this environment, to this reader; another one of either may do
 
-/** What stands where no lines are. */
-export function tellNothing(session: Session, bar: FilterBar): void {
+/** What stands where no lines are; `back` looks further back than the relay has looked by itself. */
+export function tellNothing(session: Session, bar: FilterBar, back: () => void): void {
   const host = byId("nothing");
   const state = session.state;
   const over = state?.phase === "closed"; // a banner says why
@@ -36,7 +36,10 @@ export function tellNothing(session: Session, bar: FilterBar): void {
   const all = bar.empty
     ? null
     : button(texts.bar.clear, () => bar.clear(), { "data-testid": "nothing-clear" });
-  host.replaceChildren(el("p", {}, title), el("p", { class: "hint" }, hint), ...(all ? [all] : []));
+  const further =
+    all && state?.connected ? button(texts.older.more, back, { "data-testid": "nothing-older" }) : null;
+  const choices = el("div", { class: "choices" }, all, further);
+  host.replaceChildren(el("p", {}, title), el("p", { class: "hint" }, hint), choices);
 }
 
 /** Why there is no connection, where that is known: the relay is tried again all the same. */

@@ -30,6 +30,8 @@ export const texts = {
     backfilling: (fetched: number): string => `filling a hole, ${plural(fetched, "line", "lines")} so far`,
     paused: "paused",
     gap: "lines are missing",
+    holes: (holes: number): string => plural(holes, "gap", "gaps"),
+    holesHint: "Places among the lines held where something is missing",
     closed: "ended",
     away: "not connected",
     hints: {
@@ -63,6 +65,8 @@ export const texts = {
     lag: "Own lag",
     viewers: "Viewers",
     held: "Lines held",
+    missing: "Missing",
+    missingIn: (holes: number): string => `lines in ${plural(holes, "place", "places")}`,
     version: "Relay's version",
     hole: "Show what is missing",
     connecting: (since: string): string => `connecting for ${since}`,
@@ -130,6 +134,7 @@ export const texts = {
       services.length === 1 ? `All but ${services[0]!}` : `All but ${count(services.length)}`,
     searchServices: "Search services",
     without: (service: string): string => `not ${service}`,
+    withoutHint: "The other services of now are shown; one that is new stays hidden until it is chosen",
     completion: "Completions",
     completeService: "only this service",
     completeLevel: "this severity and up",
@@ -170,7 +175,7 @@ export const texts = {
       (errors ? `, ${plural(errors, "error", "errors")}` : "") +
       (warnings ? `, ${plural(warnings, "warning", "warnings")}` : ""),
     waiting: "Waiting for the first lines…",
-    waitingHint: "The relay is connected; nothing matching has been written yet.",
+    waitingHint: "The relay is connected; nothing has been written yet.",
     nothing: "Nothing matches this filter",
     nothingHint: "New lines that match will show up here by themselves.",
     connecting: "Connecting to the relay…",
@@ -263,10 +268,11 @@ export const texts = {
   },
 
   actions: {
+    follow: "Follow the newest line",
     wrap: "Wrap lines",
     settings: "Settings",
     download: "Download",
-    help: "Keys",
+    help: "Help",
     menu: "More",
     copied: "Copied",
     copiedLines: (lines: number): string => `${plural(lines, "line", "lines")} copied`,
@@ -295,6 +301,8 @@ export const texts = {
     close: "Done",
     kept: "Kept in this browser.",
     signOut: "Forget my token",
+    version: (version: string): string => `logrelay ${version}`,
+    licences: "Licences",
     about: (held: number, limit: number): string =>
       `This page holds ${count(held)} of at most ${count(limit)} lines.`,
   },
@@ -340,8 +348,22 @@ export const texts = {
     again: "Try again",
   } as Record<string, string>,
 
+  language: {
+    title: "In the filter",
+    terms: [
+      ["timeout refused", "both words, anywhere in the message"],
+      ['"connection reset"', "this phrase"],
+      ["-healthz", "without this word"],
+      ["/took \\d{4,} ?ms/", "a pattern; upper and lower case count"],
+      ["@service:api", "only this service"],
+      ["@level:warn", "warnings and worse"],
+      ["@user.plan:pro", "an attribute with this value; -@user.plan:pro without"],
+    ] as const,
+  },
+
   keys: {
-    title: "Keys",
+    title: "Filter and keys",
+    space: "Space",
     close: "Close",
     groups: { move: "Moving", find: "Finding", view: "View", take: "Taking away" },
     names: {

@@ -4,17 +4,29 @@ import { button, el } from "./dom.js";
 import type { Session } from "./session.js";
 import { texts } from "./texts.js";
 
-/** Shows the note if there is something to say; `again` looks further back where a look has stopped on its way. */
-export function topNote(host: HTMLElement, session: Session, shown: boolean, again: () => void): void {
-  const text = shown ? sentence(session) : "";
-  host.hidden = text === "";
+const SAID = 6000; // milliseconds after which what can't be changed has been read, and covers no line any more
+
+/** Shows the note if there is something to say; `again` looks further back where a look has stopped or may begin. */
+export function topNote(
+  host: HTMLElement,
+  session: Session,
+  place: "top" | "short" | null,
+  again: () => void,
+): void {
+  const { olderState } = session;
+  const text = place ? sentence(session) : "";
+  const offered =
+    place !== null && (olderState === "stopped" || (place === "short" && olderState === "idle"));
+  const said = `${text} ${offered}`;
   // Written only where it is another one: this is called with each scroll, and a button must stay to be pressed.
-  if (host.dataset["said"] === text) return;
-  host.dataset["said"] = text;
+  if (host.dataset["said"] === said) return;
+  host.dataset["said"] = said;
+  host.hidden = text === "" && !offered;
+  host.classList.toggle("short", place === "short");
   host.replaceChildren(el("span", {}, text));
-  if (session.olderState === "stopped" && text !== "") {
-    host.append(" ", button(texts.older.more, again, { "data-testid": "older-again" }));
-  }
+  if (offered) host.append(" ", button(texts.older.more, again, { "data-testid": "older-again" }));
+  if (olderState === "done" || olderState === "full")
+    setTimeout(() => host.dataset["said"] === said && (host.hidden = true), SAID);
 }
 
 function sentence({ olderState, olderReason }: Session): string {

@@ -62,6 +62,7 @@ export class Visiting {
     const { at } = this.asked;
     this.asked.at = "";
     if (at) return void moving.showAround(at);
+    moving.around = null; // after one that could not be shown, the address must not ask for it again
     address.show(this.view());
     // A reload goes on where the page was, so that nothing of a flood is passed over.
     void session.start(address.environmentId ?? "", this.resumed ? { after: this.resumed } : {});

@@ -237,7 +237,7 @@ async def test_parts_have_roles_and_names(shop: Shop) -> None:
     await expect(page.get_by_role("main")).to_have_count(1)
     await expect(page.get_by_role("banner")).to_have_count(1)
     await expect(page.get_by_role("heading", level=1)).to_have_text("Logs")
-    for name in ("Find", "Wrap lines", "Download", "Settings", "Keys", "Copy a link to this view"):
+    for name in ("Find", "Wrap lines", "Download", "Settings", "Help", "Copy a link to this view"):
         await expect(page.get_by_role("button", name=name, exact=True)).to_be_visible()
     await window.part("lines").focus()
     await keys(window, "k")
