@@ -2,6 +2,7 @@
 
 from browser_scene import Shop
 from playwright.async_api import expect
+from test_browser_signin import REFUSED
 
 
 async def test_services_that_the_relay_does_not_take_are_said_and_the_log_is_shown_without(
@@ -18,3 +19,9 @@ async def test_services_that_the_relay_does_not_take_are_said_and_the_log_is_sho
 
     await expect(window.part("fault")).to_contain_text("services: at most")
     assert len(sockets) <= 3
+
+
+async def test_a_path_that_is_no_text_opens_a_page_that_says_so(shop: Shop) -> None:
+    window = await shop.open("/environments/%FF", wait='[data-testid="banner"]', tolerated=REFUSED)
+
+    await expect(window.part("banner")).not_to_be_empty()
