@@ -25,10 +25,12 @@ export class SignIn {
     private readonly learn: () => Promise<boolean>,
   ) {
     const fragment = new URLSearchParams(location.hash.slice(1));
-    this.ticket = fragment.get("ticket");
-    this.share = fragment.get("share");
+    this.ticket = fragment.get("ticket") || null;
+    this.share = fragment.get("share") || null;
     this.linked = this.narrow;
     if (this.linked) history.replaceState(history.state, "", location.pathname + location.search);
+    // Another link that is pasted into this tab changes the fragment only, which loads no page by itself.
+    addEventListener("hashchange", () => /^#(ticket|share)=./.test(location.hash) && location.reload());
   }
 
   /** Whether the credential opens one environment's stream only. */

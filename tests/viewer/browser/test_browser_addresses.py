@@ -2,7 +2,7 @@
 
 from browser_scene import Shop
 from playwright.async_api import expect
-from test_browser_signin import REFUSED
+from test_browser_signin import REFUSED, SECRET, kept, ticket
 
 
 async def test_services_that_the_relay_does_not_take_are_said_and_the_log_is_shown_without(
@@ -25,3 +25,18 @@ async def test_a_path_that_is_no_text_opens_a_page_that_says_so(shop: Shop) -> N
     window = await shop.open("/environments/%FF", wait='[data-testid="banner"]', tolerated=REFUSED)
 
     await expect(window.part("banner")).not_to_be_empty()
+
+
+async def test_a_new_link_that_is_pasted_into_a_tab_of_the_old_one_opens_the_log(stage: Shop) -> None:
+    await stage.relay(LOGRELAY_AUTH="ticket", LOGRELAY_SERVICE_SECRET=SECRET)
+    stage.environment.write("for those who may")
+    window = await stage.open(
+        f"{stage.path}#ticket=used-up", wait='[data-testid="signin"]', tolerated=REFUSED
+    )
+    made = (await ticket(stage))["ticket"]
+
+    await window.page.evaluate(f"location.hash = 'ticket={made}'")
+    await window.line("for those who may").wait_for()
+
+    assert "#" not in window.page.url
+    assert made not in await kept(window)
