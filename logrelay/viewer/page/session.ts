@@ -68,6 +68,7 @@ export class Session {
   private counted = 0;
   private clearedAt = 0;
   private connectedBefore = false;
+  private taken = { filter: this.filter, attributes: this.attributes }; // the last that the relay didn't refuse
   private waiting: Entry[] | null = null; // what the stream brings until the look back at its place is over
   private brought: ReadonlySet<string> = new Set(); // by that look back; the stream may repeat these
   private begun = ""; // the id of the oldest of them
@@ -112,6 +113,7 @@ export class Session {
   async start(environmentId: string, place: Place = {}): Promise<number | null> {
     this.stream?.close();
     this.environmentId = environmentId;
+    this.taken = { filter: this.filter, attributes: this.attributes };
     this.round += 1;
     this.clear();
     this.connectedBefore = false;
@@ -141,18 +143,22 @@ export class Session {
 
   /** Another filter on the live stream. Gives null, or the relay's sentence about what is wrong with it. */
   async want(filter: RelayFilter, attributes: readonly AttributeTerm[]): Promise<string | null> {
-    this.filter = filter;
-    this.attributes = attributes;
-    if (!this.stream || !this.running) {
+    const wanted = { filter, attributes };
+    Object.assign(this, wanted);
+    if (!this.stream) return null; // nothing is watched yet; what will be begins with it
+    if (!this.running) {
       await this.restart();
       return null;
     }
     try {
       await this.stream.setFilter(filter, { replay: REPLAY });
+      this.taken = wanted;
       return null;
     } catch (error) {
       if (!(error instanceof FilterError)) throw error;
-      return error.code === "superseded" || error.code === "closed" ? null : error.message;
+      if (error.code === "superseded" || error.code === "closed") return null;
+      if (this.filter === filter) Object.assign(this, this.taken); // the relay goes on with that one
+      return error.message;
     }
   }
 

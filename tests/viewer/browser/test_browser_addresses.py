@@ -1,5 +1,6 @@
 """Addresses as people paste them, break them and are sent them: there is a log, or a sentence about what is wrong."""
 
+from browser_hands import press
 from browser_scene import Shop
 from playwright.async_api import expect
 from test_browser_signin import REFUSED, SECRET, kept, ticket
@@ -40,3 +41,36 @@ async def test_a_new_link_that_is_pasted_into_a_tab_of_the_old_one_opens_the_log
 
     assert "#" not in window.page.url
     assert made not in await kept(window)
+
+
+async def test_a_filter_before_an_environment_is_chosen_asks_nobody(stage: Shop) -> None:
+    other = stage.railway.world.add_environment("staging")
+    await stage.relay(LOGRELAY_ENVIRONMENTS=f"{stage.environment.id},{other.id}")
+    stage.environment.write("line seven")
+    stage.environment.write("line eight")
+    sockets: list[str] = []
+    window = await stage.open("/", wait='[data-testid="environment-option"]')
+    window.page.on("websocket", lambda socket: sockets.append(socket.url))
+
+    await window.page.keyboard.press("Escape")
+    await window.part("query").fill("seven")
+    await window.part("query").press("Enter")
+    assert sockets == []
+    await press(window, "choose")
+    await press(window, window.page.get_by_role("button", name="Open production"))
+    await window.line("line seven").wait_for()
+
+    assert len(sockets) == 1
+
+
+async def test_a_filter_that_is_refused_hides_nothing(shop: Shop) -> None:
+    shop.environment.write("before")
+    window = await shop.open()
+
+    await window.part("query").fill('@user:alice "torn')
+    await window.part("query").press("Enter")
+    await window.part("fault").wait_for()
+    shop.environment.write("after")
+
+    await window.line("after").wait_for()
+    await expect(window.line("before")).to_have_count(1)
