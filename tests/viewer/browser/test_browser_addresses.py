@@ -74,3 +74,26 @@ async def test_a_filter_that_is_refused_hides_nothing(shop: Shop) -> None:
 
     await window.line("after").wait_for()
     await expect(window.line("before")).to_have_count(1)
+
+
+async def test_a_reload_with_a_rare_filter_shows_new_lines_while_the_past_is_still_looked_at(
+    stage: Shop,
+) -> None:
+    await stage.relay(
+        LOGRELAY_HISTORY_RECORDS="50", LOGRELAY_HISTORY_SECONDS="1", LOGRELAY_HEARTBEAT_SECONDS="0.2"
+    )
+    stage.environment.write_many([f"hay {number:04}" for number in range(2600)])
+    stage.environment.write("needle before")
+    window = await stage.open(f"{stage.path}?q=needle")
+    await window.line("needle before").wait_for()
+    stage.environment.write("hay afterwards")  # which is where the heartbeats say that the page is
+    stage.railway.faults.query_delay = 3.0
+
+    await window.page.reload()
+    await expect(window.part("state")).to_contain_text("live")
+    stage.environment.write("needle after")
+
+    await window.line("needle after").wait_for()
+    stage.railway.faults.query_delay = 0.0
+    await window.line("needle before").wait_for()
+    await expect(window.line("needle after")).to_have_count(1)
