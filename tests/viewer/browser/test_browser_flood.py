@@ -116,7 +116,7 @@ async def test_no_key_is_lost_in_a_flood(windows: Windows, tmp_path: Any) -> Non
 
 @pytest.mark.big
 @pytest.mark.timeout(120)
-async def test_a_drawer_gives_its_own_line_when_that_has_long_gone_from_the_list(
+async def test_a_line_that_has_long_gone_is_still_the_drawers_and_keeps_no_key_from_moving(
     windows: Windows, tmp_path: Any
 ) -> None:
     async with flood(tmp_path) as lines:
@@ -134,3 +134,5 @@ async def test_a_drawer_gives_its_own_line_when_that_has_long_gone_from_the_list
         await window.part("copy-json").click()
 
         assert json.loads(await copied(window))["message"] == shown
+        await window.page.keyboard.press("k")
+        await window.page.locator(".row.selected:visible").wait_for()
