@@ -71,6 +71,14 @@ test("what a slow look back brings before the stream does comes once, too", () =
   assert.deepEqual(shown(joining, rest), ["line 95", "line 110", "line 95"]);
 });
 
+test("another filter doesn't wait for what the one before lets through", () => {
+  const joining = looking(100);
+  const filter = { kind: "notice", notice: "filter" } as Entry;
+
+  assert.deepEqual(joining.take(entries(record(110))), []);
+  assert.equal(joining.take([filter, ...entries(record(111))]).length, 3);
+});
+
 test("so much of the stream that it would cost the present does not wait", () => {
   const joining = looking(100);
   const flood = entries(...Array.from({ length: 20_001 }, (_, number) => record(101 + number)));
@@ -100,10 +108,15 @@ test("a record that the filter leaves out is not looked for further back than it
     },
   } as unknown as Parameters<typeof recordFrom>[0];
 
-  assert.equal(await recordFrom(stream, id), null);
+  assert.equal(await recordFrom(stream, id, () => true), null);
 
   assert.deepEqual(
     given.map(({ pages }) => pages),
     [4, 4, 4],
+  );
+  assert.equal(await recordFrom(stream, id, () => false), null);
+  assert.deepEqual(
+    given.map(({ pages }) => pages),
+    [4, 4, 4, 1],
   );
 });

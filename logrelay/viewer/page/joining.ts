@@ -30,7 +30,9 @@ export class Joining {
   take(entries: readonly Entry[]): readonly Entry[] {
     if (!this.waiting) return entries;
     for (const entry of entries) this.waiting.push(entry);
-    return this.waiting.length > MOST ? this.shown() : [];
+    // With another filter everything comes anew, and nobody waits for what the one before lets through.
+    const anew = entries.some((entry) => entry.kind === "notice" && entry.notice === "filter");
+    return anew || this.waiting.length > MOST ? this.shown() : [];
   }
 
   /** The look back takes too long to be waited for: what has waited. */

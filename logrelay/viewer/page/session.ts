@@ -203,7 +203,7 @@ export class Session {
     // A rare filter or a slow Railway must not hold back what is written now.
     const timer = setTimeout(() => round === this.round && this.show(this.joining.shown()), PATIENCE);
     try {
-      const record = await recordFrom(stream, id).catch(() => null);
+      const record = await recordFrom(stream, id, () => round === this.round).catch(() => null);
       if (round !== this.round) return null;
       if (record) this.putAbove([record]);
       const state = await this.bring(stream, id, before);
