@@ -97,3 +97,18 @@ async def test_a_reload_with_a_rare_filter_shows_new_lines_while_the_past_is_sti
     stage.railway.faults.query_delay = 0.0
     await window.line("needle before").wait_for()
     await expect(window.line("needle after")).to_have_count(1)
+
+
+async def test_what_was_wrong_with_a_filter_goes_with_it(shop: Shop) -> None:
+    shop.environment.write("a line")
+    window = await shop.open()
+    await window.part("query").fill('"torn')
+    await window.part("query").press("Enter")
+    await window.part("fault").wait_for()
+
+    await window.line("a line").locator(".message").click()
+    await press(window, "show-around")
+    await window.part("back-to-live").wait_for()
+
+    await expect(window.part("fault")).to_have_count(0)
+    await expect(window.part("query")).to_have_attribute("aria-invalid", "false")
