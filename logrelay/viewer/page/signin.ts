@@ -4,10 +4,11 @@
  */
 
 import type { Credential } from "../client/index.js";
-import { button, byId, el } from "./dom.js";
+import { button, byId, el, say } from "./dom.js";
 import { texts } from "./texts.js";
 
 const KEY = "logrelay.token";
+const LETTERS = /^[\x21-\x7e]+$/; // of which tokens are made; a header can't even carry others
 
 export class SignIn {
   private token: string | null = stored();
@@ -171,7 +172,7 @@ function form(reason: string, done: Done): HTMLElement {
   made.addEventListener("submit", (event) => {
     event.preventDefault();
     const token = field.value.trim();
-    if (!token) return;
+    if (!LETTERS.test(token)) return say(made.querySelector(".reason")!, signin.wrong);
     if (remember.checked) keep(token);
     done(token);
   });
@@ -180,7 +181,8 @@ function form(reason: string, done: Done): HTMLElement {
 
 function stored(): string | null {
   try {
-    return localStorage.getItem(KEY);
+    const token = localStorage.getItem(KEY);
+    return token !== null && LETTERS.test(token) ? token : null;
   } catch {
     return null;
   }
