@@ -45,9 +45,7 @@ class Hub:
         self.description = Description()
         self.refusal: UpstreamRefused | None = None
         self.viewers = 0
-        self.tries = (
-            0  # planned ones that are worth telling; each comes after the one before, so they lie apart
-        )
+        self.tries = 0  # planned ones that are worth telling
         self.last_log_ns: int | None = None
         self._source = upstream
         self._past = Past(upstream.past, PastBounds(bytes=bounds.bytes // 2))

@@ -386,4 +386,6 @@ class Client(Connection):
             self._position.last_id, self._position.last_ns = record.id, record.ns
 
     def _beat(self) -> None:
-        self._socket.send(heartbeat(self._hub, self._position.last_id))
+        # While the past is sent again, through another filter, whoever resumed behind it would miss the rest of it.
+        last_id = None if self._replay is not None else self._position.last_id
+        self._socket.send(heartbeat(self._hub, last_id))

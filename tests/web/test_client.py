@@ -103,6 +103,28 @@ async def test_a_replay_shows_the_past_through_the_new_filter_and_then_goes_on(r
     await peer.leave()
 
 
+async def test_a_heartbeat_during_a_replay_names_no_place_behind_it(make: Make) -> None:
+    relay = await make(upstreams={ENV: Upstream(seed=lines(0, 20))}, limits=quick(heartbeat=0.02))
+    peer = await relay.joined({"tail": 0})
+    assert (await peer.until("heartbeat"))["data"]["lastId"] == ids(lines(0, 20))[-1]
+
+    await peer.say(type="pause")
+    await peer.say(type="filter", search="line", replay=5)
+    await peer.until("status filter")
+    assert (await peer.until("heartbeat"))["data"]["lastId"] is None
+    await peer.say(type="resume")
+    await peer.until("status resumed")
+    places = []
+    while (message := await peer.message())["type"] != "log":
+        places.append(message["data"]["lastId"])
+    assert set(places) <= {None}
+    replayed = [message["data"]["id"], *(await peer.ids(4))]
+
+    assert replayed == ids(lines(15, 20))
+    assert (await peer.until("heartbeat"))["data"]["lastId"] == replayed[-1]
+    await peer.leave()
+
+
 async def test_records_that_arrive_during_a_replay_come_after_it(make: Make) -> None:
     relay = await make(upstreams={ENV: Upstream(seed=lines(0, 3000))})
     peer = await relay.joined({"tail": 0})

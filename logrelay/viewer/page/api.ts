@@ -15,8 +15,17 @@ export class Refused extends Error {
 /** The path under which the relay lives: the page is at its root or at /environments/{id} below it. */
 export function baseOf(path: string): { base: string; environmentId: string | null } {
   const match = /^(.*)\/environments\/([^/]+)\/?$/.exec(path);
-  if (match) return { base: match[1]!, environmentId: decodeURIComponent(match[2]!) };
+  if (match) return { base: match[1]!, environmentId: decoded(match[2]!) };
   return { base: path.replace(/\/(index\.html)?$/, ""), environmentId: null };
+}
+
+/** What a part of a path says; one that is no text stands for itself, and the relay will know of no such environment. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 async function get(url: string, headers: Record<string, string>): Promise<Record<string, unknown>> {

@@ -12,10 +12,11 @@ import { plain } from "./ansi.js";
 
 export interface DrawerActions {
   copy(text: string, what?: string): void;
-  copyLine(number: number): void;
-  copyJson(number: number): void;
-  link(number: number): void;
-  around(number: number): void;
+  // The entry and not its number, which may be another's when so much has come that this one is not held any more.
+  copyLine(entry: Entry): void;
+  copyJson(entry: Entry): void;
+  link(entry: Entry): void;
+  around(entry: Entry): void;
   filter(path: string, value: string, absent: boolean): void;
   only(service: string): void;
   step(by: 1 | -1): void;
@@ -60,7 +61,6 @@ export class Drawer {
   }
 
   private bar(entry: Entry): HTMLElement {
-    const { number } = entry;
     const { drawer } = texts;
     const actions = this.actions;
     const level = entry.severity ?? "none";
@@ -90,10 +90,10 @@ export class Drawer {
         "data-testid": "drawer-close",
       }),
       el("span", { class: "break" }),
-      button(drawer.copyLine, () => actions.copyLine(number), { "data-testid": "copy-line" }),
-      button(drawer.copyJson, () => actions.copyJson(number), { "data-testid": "copy-json" }),
-      button(drawer.permalink, () => actions.link(number), { "data-testid": "copy-link" }),
-      button(drawer.around, () => actions.around(number), { "data-testid": "show-around" }),
+      button(drawer.copyLine, () => actions.copyLine(entry), { "data-testid": "copy-line" }),
+      button(drawer.copyJson, () => actions.copyJson(entry), { "data-testid": "copy-json" }),
+      button(drawer.permalink, () => actions.link(entry), { "data-testid": "copy-link" }),
+      button(drawer.around, () => actions.around(entry), { "data-testid": "show-around" }),
     );
   }
 

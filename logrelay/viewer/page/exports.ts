@@ -32,7 +32,7 @@ export function recordOf(entry: Entry): Record<string, unknown> {
     severity: entry.severity,
     message: entry.message,
     serviceId: entry.serviceId,
-    serviceName: entry.service || null,
+    serviceName: entry.service === entry.serviceId ? null : entry.service || null, // the page calls it by its id
     deploymentId: entry.deploymentId,
     instanceId: entry.instanceId,
     attributes: (entry.attributes ? JSON.parse(entry.attributes) : {}) as unknown,

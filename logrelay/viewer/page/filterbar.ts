@@ -65,6 +65,7 @@ export class FilterBar {
     this.level.value = filter.severity ?? "";
     this.input.value = filter.search;
     this.last = JSON.stringify(this.wish());
+    this.wrong(null); // what was said of the filter before
     this.showChips();
   }
 

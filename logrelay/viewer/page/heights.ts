@@ -59,7 +59,7 @@ export class Heights {
     let low = first;
     let high = Math.max(first, end - 1);
     while (low < high) {
-      const middle = (low + high + 1) >> 1;
+      const middle = low + ((high - low + 1) >> 1); // the sum of two numbers may be more than 31 bits, after days
       if (this.before(first, middle) <= pixels) low = middle;
       else high = middle - 1;
     }

@@ -188,7 +188,8 @@ export class Lines {
   step(by: 1 | -1, extend = false): void {
     const { ring } = this.session;
     if (ring.length === 0) return;
-    const from = this.selected ?? (by === 1 ? this.list.top() - 1 : ring.end);
+    const selected = this.selected !== null && ring.has(this.selected) ? this.selected : null; // or let go since
+    const from = selected ?? (by === 1 ? this.list.top() - 1 : ring.end);
     const found = next(from, by, ring.first, ring.end, (number) => this.height(number) > 0);
     if (found === null) return;
     this.select(found, extend);

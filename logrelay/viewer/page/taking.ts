@@ -7,7 +7,7 @@ import type { Lines } from "./lines.js";
 import { toast } from "./notes.js";
 import { downloadPanel } from "./panels.js";
 import type { View } from "./query.js";
-import type { Ring } from "./ring.js";
+import type { Entry, Ring } from "./ring.js";
 import { texts } from "./texts.js";
 
 export class Taking {
@@ -22,13 +22,12 @@ export class Taking {
     toast((await copy(text)) ? said : texts.actions.notCopied);
   }
 
-  line = (number: number): void => void this.text(lineOf(this.ring.entry(number)));
+  line = (entry: Entry): void => void this.text(lineOf(entry));
 
-  json = (number: number): void => void this.text(JSON.stringify(recordOf(this.ring.entry(number)), null, 2));
+  json = (entry: Entry): void => void this.text(JSON.stringify(recordOf(entry), null, 2));
 
   /** A link to one line in its surroundings. */
-  link = (number: number): void =>
-    void this.text(this.address.link({ ...this.view(), at: this.ring.id(number) }));
+  link = ({ id }: Entry): void => void this.text(this.address.link({ ...this.view(), at: id }));
 
   viewLink = (): void => void this.text(this.address.link({ ...this.view(), at: "" }));
 
@@ -42,7 +41,8 @@ export class Taking {
 
   selectionLink = (): void => {
     const { selected } = this.lines;
-    if (selected !== null && this.ring.has(selected) && !this.ring.isNotice(selected)) this.link(selected);
+    if (selected !== null && this.ring.has(selected) && !this.ring.isNotice(selected))
+      this.link(this.ring.entry(selected));
   };
 
   download = (): void => {

@@ -9,7 +9,7 @@ import { record } from "./made.js";
 import { searched } from "./picker.js";
 import { Ring } from "./ring.js";
 import { rulerText } from "./rulers.js";
-import { endedText } from "./telling.js";
+import { endedText, without } from "./telling.js";
 
 const NOW = 1_790_000_000_000; // milliseconds since 1970
 
@@ -135,4 +135,14 @@ test("the page finds the relay and the environment in its address, also below a 
   assert.deepEqual({ base: "/logs", environmentId: null }, baseOf("/logs/"));
   assert.deepEqual({ base: "", environmentId: "a b" }, baseOf("/environments/a%20b"));
   assert.deepEqual({ base: "/logs", environmentId: "e1" }, baseOf("/logs/environments/e1/"));
+});
+
+test("of a filter that is refused goes what is wrong with it, until nothing is left to ask for", () => {
+  const filter = { services: ["api"], search: '"torn', severity: "warn" as const };
+  const nothing = { services: [], search: "", severity: null };
+
+  assert.deepEqual(without(filter, "search: unbalanced quote at 1"), { ...filter, search: "" });
+  assert.deepEqual(without(filter, "services: at most 50"), nothing);
+  assert.deepEqual(without({ ...filter, search: "" }, "search: something else"), nothing);
+  assert.equal(without(nothing, "search: something else"), null);
 });

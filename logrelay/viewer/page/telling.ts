@@ -3,6 +3,7 @@
 import type { StreamState } from "../client/index.js";
 import { button, byId, el } from "./dom.js";
 import type { FilterBar } from "./filterbar.js";
+import type { RelayFilter } from "./model.js";
 import { banner } from "./notes.js";
 import type { Opening } from "./opening.js";
 import type { Session } from "./session.js";
@@ -53,14 +54,22 @@ function unreached(state: StreamState | null): [title: string, hint: string] {
 export function tellEnded({ close }: StreamState, session: Session, bar: FilterBar, opening: Opening): void {
   if (!close || close.code === ASKED) return;
   const { code, message, error } = close;
-  if (code === BAD_PARAMETERS && error?.code === "filter_invalid") {
+  const less = error?.code === "filter_invalid" ? without(session.filter, message) : null;
+  if (code === BAD_PARAMETERS && less) {
     // The address had a filter that the relay doesn't take: the log is shown without it, the sentence in its place.
-    session.filter = { ...session.filter, search: "" };
+    session.filter = less;
     void session.restart().then(() => bar.wrong(message));
     return;
   }
   const again = button(texts.ended["again"]!, () => void opening.begin(), { "data-testid": "again" });
   banner(endedText(code, message), again, ...opening.otherWays(REFUSED.includes(code)));
+}
+
+/** A filter without what a relay's sentence is about; null where nothing is left that could be wrong. Pure. */
+export function without(filter: RelayFilter, sentence: string): RelayFilter | null {
+  if (filter.search && sentence.startsWith("search:")) return { ...filter, search: "" };
+  const empty = filter.services.length === 0 && !filter.search && filter.severity === null;
+  return empty ? null : { services: [], search: "", severity: null };
 }
 
 /** Why a stream has ended: in the page's words, and in the relay's where those say more. Pure. */

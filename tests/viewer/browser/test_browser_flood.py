@@ -1,10 +1,12 @@
 """The page while more lines come than anyone reads: reloads, hidden tabs, keys."""
 
+import json
 import re
 from typing import Any
 
 import pytest
-from browser_flood import MIB, Inspector, Upstream, eventually, held, relay, upstream
+from browser_flood import MIB, Inspector, Upstream, eventually, flood, held, relay, upstream
+from browser_hands import CLIPBOARD, copied
 from browser_scene import Window, Windows
 
 RATE = 1000  # lines a second
@@ -110,3 +112,27 @@ async def test_no_key_is_lost_in_a_flood(windows: Windows, tmp_path: Any) -> Non
         assert await window.page.locator("#find").input_value() == text
         assert await window.page.locator("#wrap").get_attribute("aria-pressed") == "false"
         await last(window, railway, 10_000)
+
+
+@pytest.mark.big
+@pytest.mark.timeout(120)
+async def test_a_line_that_has_long_gone_is_still_the_drawers_and_keeps_no_key_from_moving(
+    windows: Windows, tmp_path: Any
+) -> None:
+    async with flood(tmp_path) as lines:
+        window = await windows.open(base=lines.base, wait="[data-testid=nothing]", **CLIPBOARD)
+        await lines.begin(50)
+        row = window.page.locator(".row:visible").last
+        await row.locator(".message").click()
+        await window.part("drawer").wait_for()
+        shown = await window.part("drawer-message").text_content()
+        await window.part("lines").focus()
+        await window.page.keyboard.press("End")
+
+        await lines.begin(132_000)
+        await window.page.locator(f'.row:visible[data-id$="{132_050:012x}"]').wait_for(timeout=60_000)
+        await window.part("copy-json").click()
+
+        assert json.loads(await copied(window))["message"] == shown
+        await window.page.keyboard.press("k")
+        await window.page.locator(".row.selected:visible").wait_for()

@@ -228,3 +228,19 @@ async def test_a_share_link_opens_the_log_again_and_again(stage: Shop) -> None:
         await window.line("for those who may").wait_for()
         assert "#" not in window.page.url
         assert secret not in await kept(window)
+
+
+async def test_a_token_with_letters_that_no_token_has_is_refused_and_not_the_relay_blamed(
+    stage: Shop,
+) -> None:
+    await with_tokens(stage)
+    window = await stage.open(wait='[data-testid="signin"]', tolerated=REFUSED)
+
+    await sign_in(window, "a€token")
+    await expect(window.part("signin-reason")).to_have_text("The relay does not take this token.")
+    await sign_in(window, TOKEN)
+    await window.line("for those who may").wait_for()
+    await window.page.evaluate("localStorage.setItem('logrelay.token', 'a€token')")
+    await window.page.reload()
+
+    await expect(window.part("signin-reason")).to_have_text("You need a token for these logs.")
