@@ -78,7 +78,7 @@ function option(environment: Environment, { current, choose }: Choice): HTMLElem
     "aria-current": environment.id === current ? "true" : null,
   });
   one.append(el("span", { class: "name" }, name));
-  if (environment.projectName) one.append(el("span", { class: "hint" }, environment.projectName));
+  if (environment.projectName) one.append(" ", el("span", { class: "hint" }, environment.projectName));
   return one;
 }
 

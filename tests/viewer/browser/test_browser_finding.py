@@ -151,7 +151,7 @@ async def test_find_highlights_counts_and_goes_from_match_to_match(shop: Shop) -
     await press(window, "find-next")
     await expect(current).to_contain_text("payment number 30")
     shop.environment.write("one more payment")
-    await expect(window.part("find-count")).to_have_text("6 matches")
+    await expect(window.part("find-count")).to_have_text("4 of 6")
     await window.picture("find-desktop-dark")
     await keys(window, "Escape")
     await expect(window.part("find")).to_have_count(0)

@@ -2,7 +2,7 @@
 
 import re
 
-from browser_hands import big, each_size, first_row, frames, keys, press, scroll, until, watched
+from browser_hands import big, each_size, first_row, frames, keys, phone_is_big, press, scroll, until, watched
 from browser_scene import Shop, Window
 from playwright.async_api import expect
 
@@ -28,7 +28,7 @@ async def test_a_line_that_is_written_appears(shop: Shop) -> None:
     await window.picture("one-line")
 
 
-@each_size
+@phone_is_big
 async def test_scrolling_up_pauses_and_the_line_stays_where_it_is(shop: Shop, size: str) -> None:
     shop.environment.write_many(NUMBERED[:300])
     window = await shop.open(size=size)
