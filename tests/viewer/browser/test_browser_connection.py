@@ -17,10 +17,10 @@ DROPPED = (
     "Railway rate limit of 500 logs/sec reached for replica, update your application to reduce the "
     "logging rate. Messages dropped: 12"
 )
-# Timers of more than half a second that begin from now on never end: nothing comes back by itself.
+# Timers of more than a fifth of a second that begin from now on never end: nothing comes back by itself.
 NEVER = """() => {
   const wait = setTimeout;
-  window.setTimeout = (call, ms, ...rest) => wait(call, ms > 500 ? 1e9 : ms, ...rest);
+  window.setTimeout = (call, ms, ...rest) => wait(call, ms > 200 ? 1e9 : ms, ...rest);
 }"""
 HIDE = """(hidden) => {
   Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
@@ -84,7 +84,6 @@ async def test_who_does_not_want_to_wait_tries_now(shop: Shop, size: str, way: s
         await expect(window.part("connection")).to_contain_text(re.compile(r"lost .* ago; try \d+ in \d+ s"))
         await window.picture(f"connection-lost-{size}-dark")
     tries = wire.opened
-    # A first wait may be shorter than what ends, so it is pressed for as long as there is something to press.
     await press(window, way)
 
     await window.line("meanwhile").wait_for()
