@@ -1,7 +1,9 @@
-"""Whether the tests bite: `python tests/mutate.py` switches off one safeguard of the relay at a time and runs tests.
+"""Whether the tests bite: `python tests/mutate.py` switches off one safeguard at a time and runs tests.
 
 Everything happens in a temporary copy of the tree. For each mutation a table says which test caught it (and passes
-without it), or that it SURVIVED; the exit code is 1 when one survived, or could not be tried.
+without it), or that it SURVIVED; the exit code is 1 when one survived, or could not be tried. Those of the page are
+built anew and looked at in a browser: where `npm ci` has not been run or there is no Chromium they are skipped, except
+in CI.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import attrs
 
 ROOT = Path(__file__).resolve().parents[1]
 LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__", "node_modules", "*.egg-info", "build")
+VIEWER = "logrelay/viewer"
 PATIENCE = 300  # seconds for all tests of one mutation; when they are over, something hangs
 ONE_TEST = 60  # seconds for any one test
 NOTHING_FAILED, SOME_FAILED = 0, 1  # pytest's exit codes
@@ -31,7 +34,7 @@ class Mutation:
     """One safeguard switched off: in a file, a snippet that stands there exactly once gives way to another one.
 
     However many spaces and line breaks part the snippet's words, it is found. `tests` are what pytest is given, in this
-    order; it stops at the first failure.
+    order; it stops at the first failure. A file of the page's or the client's is built for each try.
     """
 
     name: str
@@ -39,6 +42,11 @@ class Mutation:
     snippet: str
     instead: str
     tests: Sequence[str]
+
+    @property
+    def built(self) -> bool:
+        """Whether the file is TypeScript, which a browser sees once it is built."""
+        return self.file.endswith(".ts")
 
     def apply(self, source: str) -> str:
         """The mutated source. Raises LookupError when the snippet isn't there, or more than once."""
@@ -50,6 +58,7 @@ class Mutation:
 
 
 SYSTEM = "tests/system/test_relay.py"
+BROWSER = "tests/viewer/browser"
 MUTATIONS = (
     Mutation(
         "overlap: a resubscription reaches back",
@@ -240,6 +249,45 @@ MUTATIONS = (
         "kept = kept[:]",
         ["tests/relay/test_redaction.py"],
     ),
+    Mutation(
+        "page: a line is text, whatever is in it",
+        "logrelay/viewer/page/row.ts",
+        "return document.createTextNode(part.text);",
+        "return document.createRange().createContextualFragment(part.text);",
+        [f"{BROWSER}/test_browser_hostile.py::test_every_hostile_line_is_text_in_the_list_and_in_the_drawer"],
+    ),
+    Mutation(
+        "page: a token is kept where that was asked for",
+        "logrelay/viewer/page/signin.ts",
+        "if (remember.checked) keep(token);",
+        "keep(token);",
+        [
+            f"{BROWSER}/test_browser_signin.py::test_a_token_is_asked_for_and_a_bad_one_is_refused_with_the_reason"
+        ],
+    ),
+    Mutation(
+        "page: who scrolls up is left in peace",
+        "logrelay/viewer/page/list.ts",
+        "if (this.following && top < this.lastTop - 2 && !atEnd) this.follow(false); else if",
+        "if",
+        [f"{BROWSER}/test_browser_live.py::test_scrolling_up_pauses_and_the_line_stays_where_it_is[desktop]"],
+    ),
+    Mutation(
+        "page: what is read stays as older lines come",
+        "logrelay/viewer/page/list.ts",
+        "this.move(this.scroller.scrollTop + missing);",
+        "",
+        [
+            f"{BROWSER}/test_browser_live.py::test_older_lines_load_above_and_nothing_that_is_read_moves[desktop]"
+        ],
+    ),
+    Mutation(
+        "client: a search that is left is cancelled",
+        "logrelay/viewer/client/history.ts",
+        'this.send({ type: "cancel", request });',
+        "void request;",
+        [f"{BROWSER}/test_browser_older.py::test_a_search_that_is_left_is_stopped_at_the_relay_too[Escape]"],
+    ),
 )
 
 
@@ -259,10 +307,19 @@ class Copy:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run Python in the copy. Raises NotTried when it doesn't end."""
+        return self._run([sys.executable, *command], self.folder)
+
+    def build(self) -> None:
+        """Build the page and the client. Raises NotTried when that doesn't work."""
+        done = self._run(["npm", "run", "build"], self.folder / VIEWER)
+        if done.returncode:
+            raise NotTried("the page is not built:\n" + textwrap.indent((done.stdout + done.stderr)[-2000:], "    "))
+
+    def _run(self, command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
-                [sys.executable, *command],
-                cwd=self.folder,
+                command,
+                cwd=folder,
                 env=dict(self.environment()),
                 check=False,
                 capture_output=True,
@@ -270,7 +327,7 @@ class Copy:
                 timeout=PATIENCE,
             )
         except subprocess.TimeoutExpired:
-            raise NotTried(f"the tests take more than {PATIENCE} s") from None
+            raise NotTried(f"it takes more than {PATIENCE} s") from None
 
     def check(self) -> None:
         """Raises NotTried where Python would import logrelay from elsewhere: nothing would be mutated then."""
@@ -278,10 +335,10 @@ class Copy:
         if not place.startswith(str(self.folder)):
             raise NotTried(f"logrelay is imported from {place or 'nowhere'}, and not from the copy")
 
-    def failure(self, tests: Sequence[str]) -> str | None:
+    def failure(self, tests: Sequence[str], *tiers: str) -> str | None:
         """The first test that fails, or None when none does."""
         quiet = ("-q", "--no-header", "--tb=no", "-rf", "-p", "no:cacheprovider", f"--timeout={ONE_TEST}")
-        done = self.run("-m", "pytest", "-x", *quiet, *tests)
+        done = self.run("-m", "pytest", "-x", *quiet, *tiers, *tests)
         found = _FAILURE.search(done.stdout)
         if done.returncode == NOTHING_FAILED:
             return None
@@ -293,19 +350,33 @@ class Copy:
         """The test that catches a mutation, None when none does. Raises NotTried. The copy is as before then."""
         path = self.folder / mutation.file
         source = path.read_text(encoding="utf-8")
+        tiers = ("-m", "not long") if mutation.built else ()
         try:
             mutated = mutation.apply(source)
-            compile(mutated, mutation.file, "exec")
+            if not mutation.built:
+                compile(mutated, mutation.file, "exec")
         except (LookupError, SyntaxError) as error:
             raise NotTried(f"the patch no longer applies: {error}") from None
         path.write_text(mutated, encoding="utf-8")
         try:
-            caught = self.failure(mutation.tests)
+            if mutation.built:
+                self.build()
+            caught = self.failure(mutation.tests, *tiers)
         finally:
             path.write_text(source, encoding="utf-8")
-        if caught is not None and self.failure([caught]) is not None:
+            if mutation.built:
+                self.build()
+        if caught is not None and self.failure([caught], *tiers) is not None:
             raise NotTried(f"{caught} fails without the mutation, too")
         return caught
+
+
+def missing() -> str | None:
+    """What the mutations of the page need and this machine hasn't, if anything."""
+    if shutil.which("npm") is None or not (ROOT / VIEWER / "node_modules").is_dir():
+        return f"`npm ci` has not been run in {VIEWER}"
+    names = (os.environ.get("LOGRELAY_TEST_CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+    return None if any(name and shutil.which(name) for name in names) else "there is no Chromium"
 
 
 def tell(text: str) -> None:
@@ -335,9 +406,15 @@ def main() -> int:
     )
     parser.add_argument("name", nargs="?", default="", help="only the mutations whose name holds this")
     chosen = [mutation for mutation in MUTATIONS if parser.parse_args().name in mutation.name]
+    lacking = missing()
+    if lacking and not os.environ.get("CI"):
+        skipped = [mutation for mutation in chosen if mutation.built]
+        chosen = [mutation for mutation in chosen if not mutation.built]
+        tell(f"{len(skipped)} of the page are skipped: {lacking}")
     with tempfile.TemporaryDirectory(prefix="mutants-") as place:
         copy = Copy(Path(place, "tree").resolve())
         shutil.copytree(ROOT, copy.folder, ignore=LEFT_BEHIND)
+        (copy.folder / VIEWER / "node_modules").symlink_to(ROOT / VIEWER / "node_modules")
         try:
             copy.check()
         except NotTried as error:

@@ -45,6 +45,7 @@ class Client(Connection):
     __slots__ = (
         "_audience",
         "_crowd",
+        "_greeted",
         "_greeting",
         "_held",
         "_hub",
@@ -82,6 +83,7 @@ class Client(Connection):
         self._view = audience.view(placing.filter.inside(lease.scope), form)
         placing.joined = self._hub.history.end
         self._position = Position()  # the crowd's while the client is in one
+        self._greeted = False  # whether the client has been told that it is connected
         self._placed = False  # whether that position is a place in the history yet
         self._crowd: Crowd | None = None
         self._held: asyncio.Event | None = None  # while the client pauses: its end
@@ -179,7 +181,7 @@ class Client(Connection):
 
     def _search(self, asked: HistoryCommand) -> None:
         """Look for older records, beside the stream and behind it."""
-        if not self._placed:
+        if not self._greeted:
             raise MessageInvalid("history: wait for `connected` first")
         if self._searches is None:
             stream = Stream(
@@ -345,6 +347,7 @@ class Client(Connection):
         await placing.prepare(self._hub)
         described = self._greeting.connected(self._hub, placing, self._view.filter, self._lease)
         self._socket.send(protocol.status("connected", described))
+        self._greeted = True  # from here on it may look back, also while a resume is being fetched
         async with contextlib.aclosing(placing.backfill(self._hub)) as past:
             async for entries in past:
                 await self._send_all(entries)

@@ -495,6 +495,27 @@ async def test_before_connected_nothing_can_be_asked_for(make: Make) -> None:
     await peer.leave()
 
 
+async def test_from_connected_on_it_can_be_asked_for_while_a_resume_is_fetched(make: Make) -> None:
+    go = asyncio.Event()
+    older = lines(0, 20)
+
+    async def past(_start_ns: int, _end_ns: int) -> AsyncIterator[Sequence[Entry]]:
+        yield older[3:10]
+        await go.wait()
+        yield older[10:]
+
+    upstream = Upstream(seed=lines(20, 30), floor_ns=older[-1].ns, past_of=past)
+    relay = await make(upstreams={ENV: upstream})
+    peer = await relay.connect({"lastId": line(5).id})
+    assert (await peer.status("connected"))["resume"] == {"outcome": "backfilled"}
+
+    found, _ = await asked(peer, before=line(29).id, limit=1)
+
+    assert found == [line(28).id]
+    go.set()
+    await peer.leave()
+
+
 # -- beside the stream ----------------------------------------------------------------------------------------------
 
 

@@ -162,9 +162,9 @@ async def upstream(folder: Path) -> AsyncIterator[Upstream]:
 
 
 @contextlib.asynccontextmanager
-async def relay(railway: Upstream, folder: Path) -> AsyncIterator[str]:
+async def relay(railway: Upstream, folder: Path, **settings: str) -> AsyncIterator[str]:
     """`logrelay serve` before such a stand-in, while inside; its address."""
-    given = {"PORT": "0", **railway.settings, **QUICK}
+    given = {"PORT": "0", **railway.settings, **QUICK, **settings}
     command = (sys.executable, "-m", "logrelay", "serve")
     variables = environment(PYTHONPATH=str(ROOT), **given)
     async with running(*command, variables=variables, folder=folder) as child:

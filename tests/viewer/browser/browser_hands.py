@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 big = pytest.mark.big
 each_size = pytest.mark.parametrize("size", ["desktop", "phone"])
+phone_is_big = pytest.mark.parametrize("size", ["desktop", pytest.param("phone", marks=big)])
 each_scheme = pytest.mark.parametrize("scheme", ["dark", "light"])
 CLIPBOARD = {"permissions": ["clipboard-read", "clipboard-write"]}
 # Where a relay has gone, the browser says so itself; nothing that the page could keep it from.

@@ -179,6 +179,12 @@ class Shop:
     railway: StandIn
     scene: Scene
     windows: Windows
+    children: list[Child] = attrs.Factory(list)  # the relays that were started
+
+    @property
+    def child(self) -> Child:
+        """The newest relay."""
+        return self.children[-1]
 
     @property
     def environment(self) -> Environment:
@@ -187,6 +193,7 @@ class Shop:
     async def relay(self, **settings: str) -> Child:
         """Start a relay, on which windows are opened from now on."""
         child, port = await self.scene.relay(**settings)
+        self.children.append(child)
         self.windows.base = f"http://127.0.0.1:{port}"
         return child
 

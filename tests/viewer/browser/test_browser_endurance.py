@@ -60,7 +60,7 @@ async def test_a_million_lines_pass_through_in_bounded_memory(windows: Windows, 
         await window.picture("a-million-lines")
 
 
-@pytest.mark.big
+@pytest.mark.long
 @pytest.mark.timeout(400)
 async def test_a_million_lines_come_through_a_relay_and_none_is_missing_at_the_end(
     windows: Windows, tmp_path: Path
@@ -145,10 +145,17 @@ async def reconnects(window: Window, lines: Flood, times: int) -> None:
     await window.page.keyboard.press("G")
 
 
-@pytest.mark.big
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    ("act", "times"), [(drawers, 500), (filters, 200), (finds, 200), (searches, 50), (reconnects, 100)]
+    ("act", "times"),
+    [
+        pytest.param(drawers, 500, marks=pytest.mark.big),
+        pytest.param(filters, 200, marks=pytest.mark.big),
+        pytest.param(finds, 200, marks=pytest.mark.big),
+        pytest.param(searches, 50, marks=pytest.mark.big),
+        pytest.param(reconnects, 30, marks=pytest.mark.big),
+        pytest.param(reconnects, 100, marks=pytest.mark.long),
+    ],
 )
 async def test_what_is_done_hundreds_of_times_leaves_nothing_behind(
     act: Act, times: int, windows: Windows, tmp_path: Path

@@ -76,6 +76,34 @@ async def test_a_lowest_severity_is_chosen_and_kept_in_the_address(shop: Shop, s
 
 
 @big
+@each_size
+async def test_a_reload_keeps_the_filter_the_words_and_what_is_looked_for(shop: Shop, size: str) -> None:
+    filled(shop)
+    window = await shop.open(size=size)
+    await window.line("number 49").wait_for()
+    await press(window, window.line("number 49").locator(".service"))
+    await press(window, "only-service")
+    await typed(window, "request -07")
+    await press(window, "find-open")
+    await window.part("find").fill("number 1")
+    await expect(rows(window)).to_have_count(14)
+    before = await window.messages()
+
+    for _ in range(2):
+        await window.page.reload()
+        await window.line("number 49").wait_for()
+        await expect(rows(window)).to_have_count(14)
+        await expect(window.part("query")).to_have_value("request -07")
+        await expect(window.part("chip")).to_contain_text("web")
+        await expect(window.part("find")).to_have_value("number 1")
+        assert await window.messages() == before
+    shop.environment.write("request of another", service="api")
+    shop.environment.write("request of the same", service="web")
+    await window.line("request of the same").wait_for()
+    await expect(window.line("request of another")).to_have_count(0)
+
+
+@big
 async def test_services_and_levels_are_completed_by_the_keyboard(shop: Shop) -> None:
     filled(shop)
     window = await shop.open()
@@ -151,7 +179,7 @@ async def test_find_highlights_counts_and_goes_from_match_to_match(shop: Shop) -
     await press(window, "find-next")
     await expect(current).to_contain_text("payment number 30")
     shop.environment.write("one more payment")
-    await expect(window.part("find-count")).to_have_text("6 matches")
+    await expect(window.part("find-count")).to_have_text("4 of 6")
     await window.picture("find-desktop-dark")
     await keys(window, "Escape")
     await expect(window.part("find")).to_have_count(0)

@@ -96,6 +96,7 @@ async def test_a_hidden_tab_holds_little_and_catches_up(windows: Windows, tmp_pa
     assert any('"resume"' in frame for frame in sent)
 
 
+@pytest.mark.big
 async def test_no_key_is_lost_in_a_flood(windows: Windows, tmp_path: Any) -> None:
     async with upstream(tmp_path) as railway, relay(railway, tmp_path) as base:
         window = await windows.open(base=base, wait="[data-testid=nothing]")

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from browser_hands import big
 from browser_scene import Shop, Window
 from playwright.async_api import expect
 
@@ -46,8 +47,14 @@ async def test_keys_move_over_the_bars_and_jump(shop: Shop) -> None:
     await window.page.keyboard.press("Enter")
 
     await expect(window.page.locator(".row.selected")).to_contain_text("line 5")
+    await expect(window.part("newer")).to_be_visible()
+    await window.page.keyboard.press("h")
+    await expect(window.part("histogram")).to_have_count(0)
+    await window.page.keyboard.press("h")
+    await expect(window.part("histogram")).to_be_visible()
 
 
+@big
 async def test_a_drag_marks_what_lies_below_it_and_jumps_to_its_beginning(shop: Shop) -> None:
     written(shop)
     window = await shop.open()
@@ -72,6 +79,7 @@ async def test_a_drag_marks_what_lies_below_it_and_jumps_to_its_beginning(shop: 
     await drawn(window, LINES + 1)  # bars that held still come back to life
 
 
+@big
 async def test_a_finger_does_what_a_mouse_does(shop: Shop) -> None:
     written(shop)
     window = await shop.open(size="phone")
@@ -110,6 +118,7 @@ async def test_a_service_is_found_by_a_few_of_its_letters(shop: Shop) -> None:
     await expect(window.line("from cowboy-service")).to_have_count(0)
 
 
+@big
 async def test_the_licences_of_the_libraries_can_be_read(shop: Shop) -> None:
     shop.environment.write("a line")
     window = await shop.open()

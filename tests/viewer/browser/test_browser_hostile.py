@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from browser_flood import download, eventually, held
+from browser_hands import big
 from browser_hostile import (
     ALL,
     DIRECTIONS,
@@ -229,6 +230,7 @@ async def test_every_hostile_line_is_whole_in_every_file(shop: Shop) -> None:
         assert shown(row.message) in text
 
 
+@big
 async def test_hostile_names_are_text_in_menus_and_finds_and_copies_say_what_is_there(shop: Shop) -> None:
     for name in SERVICES:
         shop.environment.add_service(name)
@@ -289,6 +291,7 @@ async def copied(window: Window, containing: str) -> str:
     return text
 
 
+@big
 async def test_nothing_in_an_address_runs(shop: Shop) -> None:
     shop.environment.write("a line")
     for text in (SCRIPT, f"javascript:{RAN}", "\u202e\x1b[2J\x00", f'"><svg onload={RAN}>'):
@@ -299,6 +302,7 @@ async def test_nothing_in_an_address_runs(shop: Shop) -> None:
             await window.line("a line").first.wait_for()
 
 
+@big
 async def test_no_line_paints_beyond_its_place(shop: Shop) -> None:
     hostile = [*TALL, *DIRECTIONS]
     attributes = {"1": 2, "2": "\u05d0"}

@@ -2,7 +2,20 @@
 
 import re
 
-from browser_hands import big, each_size, first_row, frames, keys, press, scroll, until, watched
+from browser_hands import (
+    CLIPBOARD,
+    at_rest,
+    big,
+    each_size,
+    first_row,
+    frames,
+    keys,
+    phone_is_big,
+    press,
+    scroll,
+    until,
+    watched,
+)
 from browser_scene import Shop, Window
 from playwright.async_api import expect
 
@@ -28,7 +41,7 @@ async def test_a_line_that_is_written_appears(shop: Shop) -> None:
     await window.picture("one-line")
 
 
-@each_size
+@phone_is_big
 async def test_scrolling_up_pauses_and_the_line_stays_where_it_is(shop: Shop, size: str) -> None:
     shop.environment.write_many(NUMBERED[:300])
     window = await shop.open(size=size)
@@ -217,6 +230,44 @@ async def test_selecting_text_stops_the_lines_from_running_away(shop: Shop) -> N
     await expect(window.part("newer")).to_contain_text("1 new")
     assert await window.page.evaluate("document.getSelection().toString()")
     await expect(window.part("drawer")).to_have_count(0)
+
+
+@big
+async def test_a_drag_over_lines_copies_whole_lines_also_those_that_scrolled_away(shop: Shop) -> None:
+    rows = shop.environment.write_many(NUMBERED[:300])
+    window = await shop.open(**CLIPBOARD)
+    await window.line(NUMBERED[299]).wait_for()
+    mouse = window.page.mouse
+
+    box = await window.line(NUMBERED[295]).locator(".message").bounding_box()
+    lines = await window.part("lines").bounding_box()
+    assert box is not None
+    assert lines is not None
+    await mouse.move(box["x"] + 30, box["y"] + 8)
+    await mouse.down()
+    await mouse.move(box["x"] + 20, box["y"] - 60, steps=4)
+    shop.environment.write("while it is dragged")
+    await expect(window.part("newer")).to_contain_text("1 new")
+    for _ in range(3):
+        await mouse.wheel(0, -500)
+        await frames(window)
+    await at_rest(window)
+    end = await window.page.evaluate(
+        """([x, y]) => document.elementFromPoint(x, y).closest(".row").querySelector(".message").textContent""",
+        [box["x"] + 20, lines["y"] + 100],
+    )
+    await mouse.move(box["x"] + 20, lines["y"] + 100, steps=4)
+    await mouse.up()
+    await keys(window, "Control+c")
+
+    first = int(end.split()[1])
+    assert first < 250
+    text = await window.page.evaluate("navigator.clipboard.readText()")
+    assert text.splitlines() == [
+        f'{row.timestamp} api INFO  {row.message}  {{"level":"info"}}' for row in rows[first:296]
+    ]
+    await expect(window.part("drawer")).to_have_count(0)
+    await window.picture("selection-desktop-dark")
 
 
 @big

@@ -118,6 +118,7 @@ async def rulers(window: Window) -> list[tuple[str, int]]:
     return stand
 
 
+@pytest.mark.big
 @pytest.mark.parametrize("away", LENGTHS)
 async def test_railway_is_away_for_a_while(shop: Shop, away: float) -> None:
     canary = Canary(shop.environment)
@@ -184,8 +185,11 @@ async def refusing() -> int:
     return port
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("away", LENGTHS)
+@pytest.mark.big
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    ("away", "how"), [(SHORT, signal.SIGTERM), (SHORT, signal.SIGKILL), (LONG, signal.SIGKILL)]
+)
 async def test_the_relay_ends_and_another_begins_at_its_place(
     shop: Shop, away: float, how: signal.Signals
 ) -> None:

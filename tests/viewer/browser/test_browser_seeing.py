@@ -4,7 +4,7 @@ import re
 import signal
 import time
 
-from browser_hands import AWAY, big, each_scheme, each_size, keys, phone, press, until
+from browser_hands import AWAY, big, each_scheme, each_size, phone, phone_is_big, press, until
 from browser_scene import Shop, Window
 from playwright.async_api import expect
 
@@ -59,25 +59,6 @@ async def test_the_histogram_shows_severities_over_time_and_jumps(shop: Shop, si
 
 
 @big
-async def test_the_histogram_is_walked_by_keys(shop: Shop) -> None:
-    an_hour(shop)
-    window = await shop.open()
-    await window.line("minute 59 line 2").wait_for()
-    await expect(window.part("histogram")).to_contain_text("180 lines over")
-    await window.part("histogram").focus()
-
-    await keys(window, "End", "Home")
-    await expect(window.page.locator("#histogram-tip")).to_contain_text(re.compile(r"\d+ lines?"))
-    await keys(window, "ArrowRight", "ArrowLeft", "Enter")
-
-    await expect(window.page.locator(".row.selected:visible")).to_contain_text("minute 00 line 0")
-    await keys(window, "h")
-    await expect(window.part("histogram")).to_have_count(0)
-    await keys(window, "h")
-    await expect(window.part("histogram")).to_be_visible()
-
-
-@big
 async def test_the_header_tells_live_rate_lag_freshness_and_viewers(shop: Shop) -> None:
     shop.environment.write("a line")
     window = await shop.open()
@@ -119,7 +100,7 @@ async def test_quiet_is_told_from_broken_by_its_length(shop: Shop) -> None:
     await expect(window.part("state")).to_have_attribute("data-tone", "good")
 
 
-@each_size
+@phone_is_big
 async def test_a_relay_that_is_gone_is_said_and_nothing_is_lost_when_it_is_back(
     shop: Shop, size: str
 ) -> None:

@@ -212,7 +212,7 @@ async def test_a_link_with_a_ticket_opens_the_log_once_and_the_ticket_leaves_the
     assert made not in await kept(window)
     other = await stage.open(f"{stage.path}#ticket={made}", wait='[data-testid="signin"]', tolerated=REFUSED)
 
-    await expect(other.part("signin-reason")).to_contain_text("opened by a link from your app")
+    await expect(other.part("signin-reason")).to_contain_text("This link is used up")
     await expect(other.line("for those who may")).to_have_count(0)
 
 
