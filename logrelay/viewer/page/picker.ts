@@ -80,7 +80,7 @@ function option(environment: Environment, { current, choose }: Choice): HTMLElem
     "aria-current": environment.id === current ? "true" : null,
   });
   one.append(el("span", { class: "name" }, name));
-  if (project) one.append(el("span", { class: "hint" }, project));
+  if (project) one.append(" ", el("span", { class: "hint" }, project));
   return one;
 }
 
