@@ -313,7 +313,9 @@ class Copy:
         """Build the page and the client. Raises NotTried when that doesn't work."""
         done = self._run(["npm", "run", "build"], self.folder / VIEWER)
         if done.returncode:
-            raise NotTried("the page is not built:\n" + textwrap.indent((done.stdout + done.stderr)[-2000:], "    "))
+            raise NotTried(
+                "the page is not built:\n" + textwrap.indent((done.stdout + done.stderr)[-2000:], "    ")
+            )
 
     def _run(self, command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
         try:
