@@ -126,12 +126,15 @@ export class Older {
 
   private show({ records, gaps, scannedTo, next }: HistoryPage): void {
     const expression = finder([this.wanted]);
+    const missing = gaps.filter((gap) => this.fresh(JSON.stringify(gap)));
     for (const record of records) {
+      // A gap stands where its end says, between what is newer and what is older.
+      while (missing[0]?.to && missing[0].to > record.timestamp) this.list.append(this.gap(missing.shift()!));
       if (!this.fresh(record.id)) continue;
       this.count += 1;
       this.list.append(this.item(record, expression));
     }
-    for (const gap of gaps) if (this.fresh(JSON.stringify(gap))) this.list.append(this.gap(gap));
+    this.list.append(...missing.map((gap) => this.gap(gap)));
     this.before = next ?? this.before;
     this.scannedTo = scannedTo ?? this.scannedTo;
     say(this.progress, texts.older.progress(this.count, this.reached()));

@@ -110,6 +110,14 @@ async def test_a_hole_in_the_past_is_a_line_among_the_matches(shop: Shop) -> Non
 
     await expect(window.part("older-gap")).to_contain_text("12 lines are missing here")
     await expect(window.part("older-match")).to_have_count(2)
+    order = (
+        await window.part("older-list")
+        .locator(":scope > li")
+        .evaluate_all(
+            "items => items.map(item => item.dataset.testid ?? item.firstElementChild.dataset.testid)"
+        )
+    )
+    assert order == ["older-match", "older-gap", "older-match"]
     await window.picture("older-gap-desktop-dark")
 
 
