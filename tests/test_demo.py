@@ -6,6 +6,7 @@ import signal
 import sys
 
 import aiohttp
+import pytest
 
 DEADLINE = 20.0
 
@@ -57,6 +58,7 @@ async def test_the_demo_shows_a_stream_and_ends_on_ctrl_c() -> None:
     assert "connected to production" in errors
 
 
+@pytest.mark.big
 async def test_chaos_strikes_and_the_canary_counts_what_it_costs() -> None:
     process = await started("--port", "0", "--rate", "20", "--chaos", "--every", "0.7")
     try:

@@ -45,6 +45,7 @@ async def test_sigterm_drains_and_ends_with_success(relayed: Relayed, railway: S
     assert relay.child.said(message="stopped")
 
 
+@pytest.mark.big
 async def test_sigterm_waits_for_nobody_longer_than_ten_seconds(
     relayed: Relayed, railway: StandIn, view: View
 ) -> None:
@@ -69,6 +70,7 @@ async def test_a_second_sigterm_ends_at_once(relayed: Relayed, railway: StandIn,
     assert 128 + signal.SIGTERM == await relay.child.ended(within=1)
 
 
+@pytest.mark.big
 async def test_after_a_kill_another_relay_goes_on_from_the_same_ids(
     relayed: Relayed, railway: StandIn, view: View, world: World
 ) -> None:

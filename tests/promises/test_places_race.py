@@ -63,6 +63,7 @@ def check_refused(client: Client) -> None:
     assert 4429 == client.code
 
 
+@pytest.mark.big
 @pytest.mark.timeout(120)
 async def test_c11_of_two_hundred_at_once_exactly_fifty_are_served_and_no_place_is_leaked(
     railway: StandIn, tmp_path: Path
@@ -140,6 +141,7 @@ async def storm(railway: StandIn, folder: Path, count: int) -> None:
         assert (subscribes, queries) == (len(railway.journal.subscribes), len(railway.journal.queries))
 
 
+@pytest.mark.big
 async def test_c14_two_hundred_at_once_come_back_to_the_history_without_a_word_upstream(
     railway: StandIn, tmp_path: Path
 ) -> None:

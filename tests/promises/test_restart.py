@@ -127,6 +127,7 @@ def check(seen: Restart, healthy: int) -> None:
     assert seen.outcomes <= {"exact", "backfilled"}
 
 
+@pytest.mark.big
 async def test_p1_a_restart_with_clients_who_never_read_is_over_soon_and_costs_the_others_nothing(
     railway: StandIn, tmp_path: Path
 ) -> None:

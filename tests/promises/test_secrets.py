@@ -182,6 +182,7 @@ def from_a_file(folder: Path) -> dict[str, str]:
     return {"RAILWAY_API_TOKEN": "", "RAILWAY_API_TOKEN_FILE": str(folder / "railway")}
 
 
+@pytest.mark.big
 async def test_no_word_of_railways_comes_out_again(railway: StandIn, tmp_path: Path) -> None:
     async with hunting(nobody, railway, tmp_path, least=25, **from_a_file(tmp_path)) as (scene, relay, path):
         at, write = scene.hunt.at, scene.world.environment.write
@@ -233,6 +234,7 @@ async def failed_start(hunt: Hunt, folder: Path, variables: dict[str, str]) -> N
     assert all(line.startswith("logrelay: ") for line in said)
 
 
+@pytest.mark.big
 async def test_no_word_of_a_bad_setting_comes_out(tmp_path: Path) -> None:
     hunt = Hunt()
     at = hunt.at

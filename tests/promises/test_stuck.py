@@ -52,6 +52,7 @@ def ended(served: Served, code: int) -> list[dict[str, Any]]:
     return served.lines(message="stream closed", code=code)
 
 
+@pytest.mark.big
 async def test_c2_of_sixty_clients_the_six_who_never_read_are_gone_and_their_places_are_free(
     railway: StandIn, tmp_path: Path
 ) -> None:

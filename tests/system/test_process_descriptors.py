@@ -52,6 +52,7 @@ def retries(served: Served) -> list[object]:
     return [*served.child.said(message="upstream retry")]
 
 
+@pytest.mark.big
 async def test_p8_without_a_free_descriptor_accepting_pauses_and_streams_go_on(
     world: World, railway: StandIn, tmp_path: Path
 ) -> None:
@@ -98,6 +99,7 @@ async def test_p8_without_a_free_descriptor_accepting_pauses_and_streams_go_on(
         assert used < 0.1, "it was busy with nothing"
 
 
+@pytest.mark.big
 async def test_p8_an_upstream_that_is_lost_meanwhile_comes_back_with_the_descriptors(
     world: World, railway: StandIn, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ MIB = 1024 * 1024
 # -- a real process under a limit ------------------------------------------------------------------------------
 
 
+@pytest.mark.big
 async def test_p4_a_fast_log_halves_the_history_and_never_fills_the_process(
     world: World, railway: StandIn, tmp_path: Path
 ) -> None:

@@ -78,6 +78,7 @@ async def refusals(port: int, count: int) -> None:
     writer.transport.abort()
 
 
+@pytest.mark.big
 async def test_p10_with_stdout_blocked_streams_go_on_and_what_is_dropped_is_said(
     world: World, railway: StandIn, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ async def test_p10_with_stdout_blocked_streams_go_on_and_what_is_dropped_is_said
     assert viewer.lines == [f"canary {number}" for number in range(1, 201)]
 
 
+@pytest.mark.big
 async def test_p10_with_stdout_blocked_a_sigterm_ends_with_success(
     world: World, railway: StandIn, tmp_path: Path
 ) -> None:

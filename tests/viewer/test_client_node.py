@@ -123,6 +123,7 @@ def test_the_table_has_a_case_for_each_message_of_the_viewers() -> None:
     assert commands - {sent["type"] for step in STEPS for sent in step.get("sends", [])} == {"ping"}
 
 
+@pytest.mark.big
 def test_the_sources_are_typed_and_formatted() -> None:
     node("typescript", "prettier")
 
@@ -130,6 +131,7 @@ def test_the_sources_are_typed_and_formatted() -> None:
     run("node_modules/.bin/prettier", "--config", "package.json", "--check", "client", "build.mjs", *MODULES)
 
 
+@pytest.mark.big
 def test_what_is_shipped_is_what_a_fresh_build_gives() -> None:
     run(node("esbuild", "typescript"), "build.mjs", "--check")
 
@@ -178,6 +180,7 @@ def consumer(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.big
 @pytest.mark.parametrize(
     ("resolution", "module", "library", "types"),
     [("node16", "node16", ["es2022"], ["node"]), ("bundler", "esnext", ["es2022", "dom"], [])],
@@ -204,6 +207,7 @@ def test_the_packages_types_fit_strict_programs(
     run(str(VIEWER / "node_modules" / ".bin" / "tsc"), "-p", str(consumer))
 
 
+@pytest.mark.big
 def test_the_package_runs_where_it_is_installed(consumer: Path) -> None:
     program = (
         'import { LogStream } from "logrelay-client"; import { useLogStream } from "logrelay-client/react";'

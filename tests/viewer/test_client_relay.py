@@ -70,6 +70,7 @@ async def test_nothing_is_missing_or_repeated_whichever_side_is_cut(stage: Scene
     assert wire.opened >= cuts + 1
 
 
+@pytest.mark.big
 async def test_the_client_knows_which_try_the_relay_is_at_without_waiting_for_a_heartbeat(
     stage: Scene, railway: StandIn
 ) -> None:

@@ -100,7 +100,8 @@ class Flood:
     base: str
 
     async def begin(self, lines: int, rate: float = 0.0) -> None:
-        """Have so many lines sent, so many a second or as fast as they are taken."""
+        """Have so many lines sent, so many a second or as fast as they are taken, once there is a client."""
+        await self.child.until_said(joined=True)
         await self.child.tell(write=lines, rate=rate)
 
     async def drop(self) -> None:

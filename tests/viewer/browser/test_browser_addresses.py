@@ -1,6 +1,6 @@
 """Addresses as people paste them, break them and are sent them: there is a log, or a sentence about what is wrong."""
 
-from browser_hands import press
+from browser_hands import big, press
 from browser_scene import Shop
 from playwright.async_api import expect
 from test_browser_signin import REFUSED, SECRET, kept, ticket
@@ -22,6 +22,7 @@ async def test_services_that_the_relay_does_not_take_are_said_and_the_log_is_sho
     assert len(sockets) <= 3
 
 
+@big
 async def test_a_path_that_is_no_text_opens_a_page_that_says_so(shop: Shop) -> None:
     window = await shop.open("/environments/%FF", wait='[data-testid="banner"]', tolerated=REFUSED)
 
@@ -43,6 +44,7 @@ async def test_a_new_link_that_is_pasted_into_a_tab_of_the_old_one_opens_the_log
     assert made not in await kept(window)
 
 
+@big
 async def test_a_filter_before_an_environment_is_chosen_asks_nobody(stage: Shop) -> None:
     other = stage.railway.world.add_environment("staging")
     await stage.relay(LOGRELAY_ENVIRONMENTS=f"{stage.environment.id},{other.id}")
@@ -63,6 +65,7 @@ async def test_a_filter_before_an_environment_is_chosen_asks_nobody(stage: Shop)
     assert len(sockets) == 1
 
 
+@big
 async def test_a_filter_that_is_refused_hides_nothing(shop: Shop) -> None:
     shop.environment.write("before")
     window = await shop.open()
@@ -76,6 +79,7 @@ async def test_a_filter_that_is_refused_hides_nothing(shop: Shop) -> None:
     await expect(window.line("before")).to_have_count(1)
 
 
+@big
 async def test_a_reload_with_a_rare_filter_shows_new_lines_while_the_past_is_still_looked_at(
     stage: Shop,
 ) -> None:
@@ -99,6 +103,7 @@ async def test_a_reload_with_a_rare_filter_shows_new_lines_while_the_past_is_sti
     await expect(window.line("needle after")).to_have_count(1)
 
 
+@big
 async def test_what_was_wrong_with_a_filter_goes_with_it(shop: Shop) -> None:
     shop.environment.write("a line")
     window = await shop.open()

@@ -209,6 +209,7 @@ async def test_axe_would_find_a_fault(shop: Shop) -> None:
     assert "button-name" in "".join(await accessibility_faults(window))
 
 
+@big
 async def test_everything_is_done_by_the_keyboard_alone(shop: Shop) -> None:
     mixed(shop)
     window = await shop.open(**CLIPBOARD)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from browser_flood import CUT, MIB, Flood, Inspector, eventually, flood, held, relay, upstream
+from browser_hands import big
 from browser_scene import Window, Windows
 
 LIMIT = 100_000  # entries that the page holds
@@ -31,7 +32,7 @@ async def shows(window: Window, number: int, *, within: float = 60.0) -> None:
     await eventually(so, within=within)
 
 
-@pytest.mark.big
+@big
 @pytest.mark.timeout(400)
 async def test_a_million_lines_pass_through_in_bounded_memory(windows: Windows, tmp_path: Path) -> None:
     async with flood(tmp_path) as lines:

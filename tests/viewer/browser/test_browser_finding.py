@@ -158,6 +158,7 @@ async def test_a_fault_in_the_address_shows_the_log_and_the_sentence(shop: Shop)
     await expect(window.part("fault")).to_contain_text("unbalanced")
 
 
+@big
 async def test_find_highlights_counts_and_goes_from_match_to_match(shop: Shop) -> None:
     filled(shop)
     window = await shop.open()
@@ -282,6 +283,7 @@ async def test_a_search_of_the_past_shows_its_progress_and_can_be_stopped(shop: 
     await expect(window.part("older")).to_have_count(0)
 
 
+@big
 async def test_a_link_to_a_record_shows_it_in_another_browser(shop: Shop) -> None:
     long_past(shop)
     window = await shop.open(f"{shop.path}?q=needle", **CLIPBOARD)

@@ -21,6 +21,7 @@ async def opened(shop: Shop, lines: int, size: str = "desktop") -> Window:
     return window
 
 
+@big
 async def test_lines_stay_while_a_service_is_being_chosen(shop: Shop) -> None:
     window = await opened(shop, 20)
 
@@ -37,6 +38,7 @@ async def test_lines_stay_while_a_service_is_being_chosen(shop: Shop) -> None:
     await window.part("nothing").wait_for()
 
 
+@big
 async def test_a_gap_is_news_until_it_is_looked_at_and_counted_from_then_on(shop: Shop) -> None:
     window = await opened(shop, 3)
     shop.environment.write(DROPPED)

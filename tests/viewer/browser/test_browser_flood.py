@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from browser_flood import MIB, Inspector, Upstream, eventually, flood, held, relay, upstream
-from browser_hands import CLIPBOARD, copied
+from browser_hands import CLIPBOARD, big, copied
 from browser_scene import Window, Windows
 
 RATE = 1000  # lines a second
@@ -30,7 +30,7 @@ async def last(window: Window, railway: Upstream, number: int) -> None:
     await line.wait_for(timeout=60_000)
 
 
-@pytest.mark.big
+@big
 @pytest.mark.timeout(120)
 async def test_reloads_during_a_flood_go_on_where_the_page_was(windows: Windows, tmp_path: Any) -> None:
     async with upstream(tmp_path) as railway, relay(railway, tmp_path) as base:
@@ -61,7 +61,7 @@ async def following(window: Window) -> list[str]:
     return [text for text in await window.messages() if text.startswith("line ")]
 
 
-@pytest.mark.big
+@big
 @pytest.mark.timeout(120)
 async def test_a_hidden_tab_holds_little_and_catches_up(windows: Windows, tmp_path: Any) -> None:
     async with upstream(tmp_path) as railway, relay(railway, tmp_path) as base:
@@ -96,7 +96,7 @@ async def test_a_hidden_tab_holds_little_and_catches_up(windows: Windows, tmp_pa
     assert any('"resume"' in frame for frame in sent)
 
 
-@pytest.mark.big
+@big
 async def test_no_key_is_lost_in_a_flood(windows: Windows, tmp_path: Any) -> None:
     async with upstream(tmp_path) as railway, relay(railway, tmp_path) as base:
         window = await windows.open(base=base, wait="[data-testid=nothing]")
@@ -115,7 +115,7 @@ async def test_no_key_is_lost_in_a_flood(windows: Windows, tmp_path: Any) -> Non
         await last(window, railway, 10_000)
 
 
-@pytest.mark.big
+@big
 @pytest.mark.timeout(120)
 async def test_a_line_that_has_long_gone_is_still_the_drawers_and_keeps_no_key_from_moving(
     windows: Windows, tmp_path: Any

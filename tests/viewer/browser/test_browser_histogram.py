@@ -30,6 +30,7 @@ async def drawn(window: Window, lines: int = LINES) -> "FloatRect":
     return box
 
 
+@big
 async def test_keys_move_over_the_bars_and_jump(shop: Shop) -> None:
     written(shop)
     window = await shop.open(timezone_id="Asia/Kolkata")

@@ -207,6 +207,7 @@ async def test_every_hostile_line_is_text_in_the_list_and_in_the_drawer(shop: Sh
         assert not HIDDEN.search(line["message"] + drawer["message"] + drawer["title"])
 
 
+@big
 async def test_every_hostile_line_is_whole_in_every_file(shop: Shop) -> None:
     rows = hostile_lines(shop)
     window = await shop.open()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from browser_flood import CUT, eventually, held
+from browser_hands import big
 from browser_scene import DEADLINE, Shop, Window
 from promises_counting import PERFECT, report
 
@@ -118,7 +119,7 @@ async def rulers(window: Window) -> list[tuple[str, int]]:
     return stand
 
 
-@pytest.mark.big
+@big
 @pytest.mark.parametrize("away", LENGTHS)
 async def test_railway_is_away_for_a_while(shop: Shop, away: float) -> None:
     canary = Canary(shop.environment)
@@ -185,7 +186,7 @@ async def refusing() -> int:
     return port
 
 
-@pytest.mark.big
+@big
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     ("away", "how"), [(SHORT, signal.SIGTERM), (SHORT, signal.SIGKILL), (LONG, signal.SIGKILL)]

@@ -230,6 +230,7 @@ async def test_a_share_link_opens_the_log_again_and_again(stage: Shop) -> None:
         assert secret not in await kept(window)
 
 
+@big
 async def test_a_token_with_letters_that_no_token_has_is_refused_and_not_the_relay_blamed(
     stage: Shop,
 ) -> None:
