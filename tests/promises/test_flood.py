@@ -146,7 +146,10 @@ def check_served(audience: Audience, count: int) -> None:
         assert reader.lines == [f"flood {number}" for number in range(1, count + 1)]
         assert len(set(reader.ids)) == count
         told = [notice["message"] for notice in reader.notices]
-        assert told in (["connected"], ["connecting", "connected"])  # which one is a matter of the upstream's speed
+        assert told in (
+            ["connected"],
+            ["connecting", "connected"],
+        )  # which one is a matter of the upstream's speed
     assert [count] * len(audience.counters) == [counter.count for counter in audience.counters]
     assert [digest_of(count)] * len(audience.counters) == [counter.digest for counter in audience.counters]
 
