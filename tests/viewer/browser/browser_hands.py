@@ -47,6 +47,19 @@ _AFTER_EACH_FRAME = """([text, name]) => {
     requestAnimationFrame(frame);
 }"""
 
+_HOLD_BACK = """kind => {
+    const { send } = WebSocket.prototype;
+    window.heldBack = [];
+    WebSocket.prototype.send = function (data) {
+        if (JSON.parse(data).type === kind) window.heldBack.push(() => send.call(this, data));
+        else send.call(this, data);
+    };
+    window.release = () => {
+        WebSocket.prototype.send = send;
+        for (const again of window.heldBack) again();
+    };
+}"""
+
 
 @attrs.define
 class Steady:
@@ -73,6 +86,17 @@ async def watched(window: Window, text: str) -> AsyncIterator[Steady]:
     yield steady
     await frames(window)
     steady.tops = await window.page.evaluate(f"() => {{ const seen = {name}; {name} = null; return seen; }}")
+
+
+async def hold_back(window: Window, kind: str) -> None:
+    """Keep the page's messages of this type from the relay, so that what answers them comes when a test wants it."""
+    await window.page.evaluate(_HOLD_BACK, kind)
+
+
+async def release(window: Window) -> None:
+    """Wait until a message is held back, and send what is."""
+    await until(window, "heldBack.length > 0")
+    await window.page.evaluate("() => release()")
 
 
 async def until(window: Window, expression: str, within: float = 10.0) -> None:
