@@ -3,6 +3,7 @@
 import asyncio
 import json
 import struct
+from collections.abc import Iterator
 
 import pytest
 from fuzz_frames import CLOSE
@@ -16,7 +17,14 @@ COUNTS = [
     pytest.param(250, id="few"),
     pytest.param(3000, marks=[pytest.mark.big, pytest.mark.timeout(400)], id="many"),
 ]
+WAITS = 0.1  # seconds, so that requests which never end cost little
 ENDS = {None, 1000, 1002, 1003, 1007, 1009, 4400, 4401, 4403, 4404}
+
+
+@pytest.fixture
+def hasty() -> Iterator[Scene]:
+    with Scene.opened(WAITS) as scene:
+        yield scene
 
 
 async def status_of(peer: Raw, *, head_only: bool) -> int | None:
@@ -73,13 +81,13 @@ async def visit(scene: Scene, sent: bytes, statuses: Statuses) -> None:
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_any_request_is_refused_upgraded_or_closed_and_never_repeated(scene: Scene, count: int) -> None:
+def test_any_request_is_refused_upgraded_or_closed_and_never_repeated(hasty: Scene, count: int) -> None:
     @examples(count, random=count > 1000)
     @example((Request().encode(), allowed([])))
     @example((Request(lines=[b"Expect: " + MARK.encode()]).encode(), frozenset({417})))
     @example((Request().encode()[:-2], frozenset({None})))
     @given(changed | changed | changed | noise)
     def fuzz(request: tuple[bytes, Statuses]) -> None:
-        scene.run(visit(scene, *request))
+        hasty.run(visit(hasty, *request))
 
     fuzz()
