@@ -1,6 +1,5 @@
 """Who may look at what: one decision about one caller and one environment, returned as a value."""
 
-import logging
 from collections.abc import Mapping
 from typing import Protocol, Self
 
@@ -12,8 +11,6 @@ from logrelay.web.credentials import Doors
 from logrelay.web.endings import expired, not_allowed, unauthenticated
 from logrelay.web.environments import Environments
 from logrelay.web.grants import Credential, Grant, Guard, Source
-
-logger = logging.getLogger(__name__)
 
 Decision = Grant | Disconnect
 EVERYONE = Grant("none")

@@ -36,11 +36,12 @@ class Audit:
     number of its terms, unless `with_search`.
     """
 
-    __slots__ = ("_began", "_with_search", "known", "opened")
+    __slots__ = ("_began", "_with_search", "address", "known", "opened")
 
     def __init__(self, number: int, address: str, *, with_search: bool = False) -> None:
         self._began = time.monotonic()
         self._with_search = with_search
+        self.address = address  # the caller's, as the proxies tell it
         self.known: dict[str, Any] = {"connection": number, "address": address}
         self.opened = False
 

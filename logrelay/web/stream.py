@@ -149,16 +149,14 @@ class Streams:
             waiting = {"environmentId": environment_id, "upstream": {"state": "connecting"}}
             socket.send(protocol.status("connecting", waiting))
             await environments.learned()
-            if (
-                grant.kind != "ticket"
-            ):  # it may have been taken back meanwhile; of tickets, `lease` looks at that
+            # The grant may have been taken back meanwhile. A ticket can't be shown twice; `lease` looks at those.
+            if grant.kind != "ticket":
                 grant = await self._granted(credential, environment_id)
         environments.admit(environment_id)
         audit.admitted(environment_id, grant)
         placing = parameters.read(request.query, self._limits.resume)
         self._stop_where_draining(socket)
-        address = self._door.proxies.address(request)
-        with self._door.places.of(environment_id, subject=grant.subject, address=address):
+        with self._door.places.of(environment_id, subject=grant.subject, address=audit.address):
             async with self._hubs.joined(environment_id) as hub:
                 audience = self._audiences.get(hub)
                 if audience is None:
